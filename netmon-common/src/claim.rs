@@ -1,0 +1,54 @@
+//! A claim against what the binding table holds: first come, first served (FCFS SAVI, RFC 6620).
+
+use crate::{
+    Mac, Reason,
+    abi::{Binding, State},
+    judge::Claim,
+};
+
+/// Who claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claimant {
+    /// The port's interface index.
+    pub port: u32,
+    /// Which of the guests that this TAP has had.
+    pub epoch: u16,
+    /// The frame's source MAC.
+    pub mac: Mac,
+}
+
+/// What is to be done with the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A new binding is made.
+    Insert,
+    /// The port's former guest held it: the binding is made anew in its place.
+    Replace,
+    /// DAD has come to its end: what was asked for is used.
+    Confirm,
+    /// Only its age changes.
+    Refresh,
+}
+
+/// Decides on a claim: `held` is the table's binding of the address on this link, `count` the number
+/// of bindings that the port holds, `quota` how many it may.
+#[inline(always)]
+pub fn decide(
+    claim: &Claim,
+    claimant: &Claimant,
+    held: Option<&Binding>,
+    count: u64,
+    quota: u32,
+) -> Result<Step, Reason> {
+    match held {
+        None if count >= u64::from(quota) => Err(Reason::BindingQuota),
+        None => Ok(Step::Insert),
+        Some(held) if held.port != claimant.port => Err(Reason::BindingConflict),
+        Some(held) if held.epoch != claimant.epoch => Ok(Step::Replace),
+        Some(held) if Mac::new(held.mac) != claimant.mac => Err(Reason::BindingConflict),
+        Some(held) if held.state == State::Tentative.number() && claim.state == State::Valid => {
+            Ok(Step::Confirm)
+        }
+        Some(_) => Ok(Step::Refresh),
+    }
+}

@@ -1,0 +1,181 @@
+//! A frame and the port's policy → pass or drop, and what the frame claims.
+//!
+//! Default deny. The checks stand in the order of their reasons' numbers, outer layers first, and the
+//! first that fails names the drop: each frame has exactly one reason. `docs/reasons.md` tells what
+//! each is for and who asks for it.
+
+use crate::{
+    Address, Kind, Mac, Reason,
+    abi::State,
+    parse::{Frame, Nd, Upper, icmp},
+};
+
+/// What the judge must know of the port that a frame came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// The MAC that is the guest's, by policy or because it was the first seen; zero while unknown.
+    pub mac: Mac,
+    /// The host's own MAC on this TAP; zero where it has none.
+    pub host_mac: Mac,
+}
+
+/// A frame that may pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pass {
+    /// What it is.
+    pub kind: Kind,
+    /// The address that its sender says is its own, if it says so.
+    pub claim: Option<Claim>,
+}
+
+/// "This address is mine."
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The address.
+    pub address: Address,
+    /// Asked for, or already used.
+    pub state: State,
+    /// The kind of frame that said so.
+    pub origin: Kind,
+}
+
+/// Judges a frame that the guest sent.
+#[inline(always)]
+pub fn ingress(frame: &Frame, port: &Port) -> Result<Pass, Reason> {
+    let source_mac = frame.source_mac;
+    if source_mac.is_zero()
+        || source_mac.is_multicast()
+        || source_mac == port.host_mac
+        || (!port.mac.is_zero() && source_mac != port.mac)
+    {
+        return Err(Reason::SourceMac);
+    }
+    // A unicast MAC with a multicast destination is legal (RFC 6085).
+    if frame.destination_mac.is_multicast()
+        && !(frame.destination.is_multicast() && frame.destination_mac.is_group_of(frame.destination))
+    {
+        return Err(Reason::DestinationMac);
+    }
+    scope(frame)?;
+    let kind = match frame.upper? {
+        Upper::Tcp => Kind::Tcp,
+        Upper::Udp => Kind::Udp,
+        Upper::Mld { kind, router_alert } => listener(frame, kind, router_alert)?,
+        Upper::Nd(nd) => neighbor_discovery(frame, &nd)?,
+        Upper::Icmp { kind } => match kind {
+            icmp::ROUTER_ADVERTISEMENT => return Err(Reason::RouterAdvertisement),
+            icmp::REDIRECT => return Err(Reason::Redirect),
+            icmp::DESTINATION_UNREACHABLE..=icmp::PARAMETER_PROBLEM => Kind::IcmpError,
+            icmp::ECHO_REQUEST | icmp::ECHO_REPLY => Kind::Echo,
+            _ => return Err(Reason::IcmpType),
+        },
+    };
+    Ok(Pass { kind, claim: claim(frame, kind) })
+}
+
+/// Judges a frame that the host sends to the guest: the host's own kernel made it, so only its scope
+/// is in question.
+#[inline(always)]
+pub fn egress(frame: &Frame) -> Result<Kind, Reason> {
+    scope(frame)?;
+    Ok(match frame.upper {
+        Ok(Upper::Tcp) => Kind::Tcp,
+        Ok(Upper::Udp) => Kind::Udp,
+        Ok(Upper::Mld { .. }) => Kind::MulticastListener,
+        Ok(Upper::Nd(nd)) => nd_kind(frame, &nd),
+        Ok(Upper::Icmp { kind }) => match kind {
+            icmp::ROUTER_ADVERTISEMENT => Kind::RouterAdvertisement,
+            icmp::DESTINATION_UNREACHABLE..=icmp::PARAMETER_PROBLEM => Kind::IcmpError,
+            icmp::ECHO_REQUEST | icmp::ECHO_REPLY => Kind::Echo,
+            _ => Kind::Other,
+        },
+        Err(_) => Kind::Other,
+    })
+}
+
+/// Link-local on both sides, and `::` only where a host that has no address yet needs it.
+#[inline(always)]
+fn scope(frame: &Frame) -> Result<(), Reason> {
+    if !frame.source.is_link_local() && !frame.source.is_unspecified() {
+        return Err(Reason::SourceScope);
+    }
+    if !frame.destination.is_link_local() && !frame.destination.is_link_local_group() {
+        return Err(Reason::DestinationScope);
+    }
+    let may_be_unspecified = match frame.upper {
+        Ok(Upper::Nd(nd)) => nd.kind != icmp::NEIGHBOR_ADVERTISEMENT,
+        Ok(Upper::Mld { kind, .. }) => kind != icmp::LISTENER_QUERY,
+        Ok(Upper::Tcp | Upper::Udp | Upper::Icmp { .. }) | Err(_) => false,
+    };
+    if frame.source.is_unspecified() && !may_be_unspecified {
+        return Err(Reason::UnspecifiedSource);
+    }
+    Ok(())
+}
+
+/// RFC 3810 section 5: hop limit 1 and a Router Alert, or it is to be ignored. Only a router asks.
+#[inline(always)]
+fn listener(frame: &Frame, kind: u8, router_alert: bool) -> Result<Kind, Reason> {
+    if frame.hop_limit == 1 && router_alert && kind != icmp::LISTENER_QUERY {
+        Ok(Kind::MulticastListener)
+    } else {
+        Err(Reason::Mld)
+    }
+}
+
+/// RFC 4861 sections 6.1.1, 7.1.1 and 7.1.2, and RFC 4862 section 5.4.
+#[inline(always)]
+fn neighbor_discovery(frame: &Frame, nd: &Nd) -> Result<Kind, Reason> {
+    let kind = nd_kind(frame, nd);
+    if frame.hop_limit != 255 {
+        return Err(Reason::NdHopLimit);
+    }
+    if nd.code != 0 {
+        return Err(Reason::NdCode);
+    }
+    let options = nd.options?;
+    if options.foreign_mac {
+        return Err(Reason::NdOptionMac);
+    }
+    if kind != Kind::RouterSolicitation && !nd.target.is_link_local() {
+        return Err(Reason::NdTarget);
+    }
+    if kind == Kind::NeighborAdvertisement && (nd.target != frame.source || nd.router) {
+        return Err(Reason::NdTarget);
+    }
+    let astray = match kind {
+        Kind::Dad => frame.destination != nd.target.solicited_node_group(),
+        Kind::NeighborAdvertisement => nd.solicited && frame.destination.is_multicast(),
+        _ => false,
+    };
+    if astray || (frame.source.is_unspecified() && options.source_mac) {
+        return Err(Reason::NdDestination);
+    }
+    if !options.checksum {
+        return Err(Reason::NdChecksum);
+    }
+    Ok(kind)
+}
+
+#[inline(always)]
+fn nd_kind(frame: &Frame, nd: &Nd) -> Kind {
+    match nd.kind {
+        icmp::ROUTER_SOLICITATION => Kind::RouterSolicitation,
+        icmp::NEIGHBOR_ADVERTISEMENT => Kind::NeighborAdvertisement,
+        _ if frame.source.is_unspecified() => Kind::Dad,
+        _ => Kind::NeighborSolicitation,
+    }
+}
+
+/// DAD asks for its target; anything else with an address for source already uses it. So a guest that
+/// was up before netmon is learnt from its next frame.
+#[inline(always)]
+fn claim(frame: &Frame, kind: Kind) -> Option<Claim> {
+    match (kind, frame.upper) {
+        (Kind::Dad, Ok(Upper::Nd(nd))) => {
+            Some(Claim { address: nd.target, state: State::Tentative, origin: kind })
+        }
+        _ if frame.source.is_unspecified() => None,
+        _ => Some(Claim { address: frame.source, state: State::Valid, origin: kind }),
+    }
+}

@@ -1,0 +1,31 @@
+//! Every bound that an attacker can run into, with its reason.
+
+/// Ports that one instance protects. A host of 4,096 TAPs takes 0.4 GB for the TAPs alone.
+pub const PORTS: u32 = 4096;
+
+/// Addresses that all guests together may hold, over all links.
+pub const BINDINGS: u32 = 65_536;
+
+/// Addresses that one port may hold, unless its policy says otherwise: a guest needs one or two
+/// link-local addresses; the host's neighbour table is shared by all (1,024 by default).
+pub const BINDINGS_PER_PORT: u32 = 8;
+
+/// Bytes of the ring buffer (a power of two, a multiple of the page size).
+pub const EVENT_RING_BYTES: u32 = 1 << 20;
+
+/// Options that a neighbour discovery message may carry. Linux sends two at most; RFC 6980 and
+/// RFC 7113 leave the bound to the filter.
+pub const ND_OPTIONS: u32 = 8;
+
+/// Bytes of a neighbour discovery message, ICMPv6 header included: bounds the checksum's loop.
+pub const ND_BYTES: u16 = 512;
+
+/// Slots for reasons in a port's counters, more than there are reasons: a new one is no new ABI.
+pub const REASONS: usize = 40;
+
+/// Slots for kinds of passed frames, likewise.
+pub const KINDS: usize = 16;
+
+const _: () = assert!(BINDINGS_PER_PORT <= BINDINGS / PORTS);
+const _: () = assert!(EVENT_RING_BYTES.is_power_of_two());
+const _: () = assert!(ND_BYTES.is_multiple_of(8));

@@ -1,0 +1,86 @@
+//! netmon's kernel side: one program pair for all TAPs.
+//!
+//! - [`guest_to_host`]: XDP on the TAP. What is dropped here, the host never sees.
+//! - [`host_to_guest`]: TC egress on the TAP.
+//!
+//! Both run the same line: read → parse → judge → claim → record. No `if` in this crate is about policy:
+//! what a frame is and what becomes of it is decided in `netmon-common`, which is tested without a
+//! kernel.
+#![no_std]
+#![no_main]
+#![feature(asm_experimental_arch)]
+
+mod atomic;
+mod bindings;
+mod maps;
+mod packet;
+mod port;
+mod record;
+
+use aya_ebpf::{
+    bindings::{
+        TC_ACT_SHOT,
+        xdp_action::{XDP_DROP, XDP_PASS},
+    },
+    macros::{classifier, xdp},
+    programs::{TcContext, XdpContext},
+};
+use netmon_common::{Kind, Reason, abi::Direction, judge, parse::parse};
+
+use crate::{
+    packet::{Packet, SkbPacket, XdpPacket},
+    port::Port,
+};
+
+/// `TCX_NEXT` and `TC_ACT_UNSPEC`: the next program or filter decides. `TC_ACT_OK` would silence those
+/// that an operator put behind this one.
+const TC_NEXT: i32 = -1;
+
+/// Guest → host.
+#[xdp]
+fn guest_to_host(context: XdpContext) -> u32 {
+    let packet = XdpPacket::new(&context);
+    match record::verdict(&packet, Direction::Ingress, ingress(&packet)) {
+        Ok(_) => XDP_PASS,
+        Err(_) => XDP_DROP,
+    }
+}
+
+/// Host → guest.
+#[classifier]
+fn host_to_guest(context: TcContext) -> i32 {
+    let packet = SkbPacket::new(&context);
+    match record::verdict(&packet, Direction::Egress, egress(&packet)) {
+        Ok(_) => TC_NEXT,
+        Err(_) => TC_ACT_SHOT,
+    }
+}
+
+#[inline(always)]
+fn ingress(packet: &XdpPacket) -> Result<Kind, Reason> {
+    let port = Port::find(packet.interface())?;
+    let frame = parse(packet, Direction::Ingress)?;
+    let pass = judge::ingress(&frame, &port.as_judged())?;
+    if let Some(claim) = pass.claim {
+        bindings::claim(&port, frame.source_mac, &claim)?;
+    }
+    port.remember_mac(frame.source_mac)?;
+    Ok(pass.kind)
+}
+
+#[inline(always)]
+fn egress(packet: &SkbPacket) -> Result<Kind, Reason> {
+    Port::find(packet.interface())?;
+    judge::egress(&parse(packet, Direction::Egress)?)
+}
+
+/// The verifier refuses a program in which this can be reached.
+#[cfg(target_arch = "bpf")]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -1,0 +1,85 @@
+//! What is known of the port that a frame is on.
+
+use netmon_common::{
+    Mac, Reason,
+    abi::{PortPolicy, PortState},
+    judge,
+};
+
+use crate::{
+    atomic,
+    maps::{PORT_STATE, PORTS},
+};
+
+/// A port with a policy.
+pub(crate) struct Port {
+    pub(crate) index: u32,
+    pub(crate) policy: &'static PortPolicy,
+    state: *mut PortState,
+}
+
+impl Port {
+    /// No policy, or no state: drop. It fails closed.
+    #[inline(always)]
+    pub(crate) fn find(index: u32) -> Result<Self, Reason> {
+        // SAFETY: user space replaces the entry as a whole; a reader that holds the old one while it is
+        // reused judges one frame by a mixture of two policies of user space's own making.
+        let policy = unsafe { PORTS.get(&index) }.ok_or(Reason::PortUnknown)?;
+        let state = PORT_STATE.get_ptr_mut(&index).ok_or(Reason::PortUnknown)?;
+        Ok(Self { index, policy, state })
+    }
+
+    /// The MAC that the policy gives, else the first one that this guest used, else zero.
+    #[inline(always)]
+    pub(crate) fn as_judged(&self) -> judge::Port {
+        let given = Mac::new(self.policy.mac);
+        // SAFETY: the pointer is into a map's value; a u64 is read whole.
+        let seen = unsafe { (&raw const (*self.state).mac).read_volatile() };
+        let mac = if !given.is_zero() {
+            given
+        } else if seen >> 48 == u64::from(self.policy.epoch) {
+            Mac::from_bits(seen)
+        } else {
+            Mac::default()
+        };
+        judge::Port { mac, host_mac: Mac::new(self.policy.host_mac) }
+    }
+
+    /// The first MAC that passes is the guest's from then on.
+    #[inline(always)]
+    pub(crate) fn remember_mac(&self, mac: Mac) -> Result<(), Reason> {
+        let word = u64::from(self.policy.epoch) << 48 | mac.bits();
+        // SAFETY: the pointer is into a map's value; a u64 is read whole.
+        let seen = unsafe { (&raw const (*self.state).mac).read_volatile() };
+        if seen == word {
+            return Ok(());
+        }
+        // SAFETY: the pointer is into a map's value.
+        let was = unsafe { atomic::compare_exchange(&raw mut (*self.state).mac, seen, word) };
+        // Another queue of the guest may have been first, with another MAC.
+        if was == seen || was == word { Ok(()) } else { Err(Reason::SourceMac) }
+    }
+
+    /// How many bindings this port holds.
+    #[inline(always)]
+    pub(crate) fn bindings(&self) -> u64 {
+        // SAFETY: the pointer is into a map's value; a u64 is read whole.
+        let claimed = unsafe { (&raw const (*self.state).claimed).read_volatile() };
+        claimed.wrapping_sub(self.policy.released)
+    }
+
+    /// Takes a place of the quota; returns how many were taken before.
+    #[inline(always)]
+    pub(crate) fn take_place(&self) -> u64 {
+        // SAFETY: the pointer is into a map's value.
+        let claimed = unsafe { atomic::fetch_add(&raw mut (*self.state).claimed, 1) };
+        claimed.wrapping_sub(self.policy.released)
+    }
+
+    /// Gives a place back.
+    #[inline(always)]
+    pub(crate) fn give_place_back(&self) {
+        // SAFETY: the pointer is into a map's value.
+        unsafe { atomic::fetch_add(&raw mut (*self.state).claimed, u64::MAX) };
+    }
+}
