@@ -131,7 +131,7 @@ pub struct Binding {
     pub mac: [u8; 6],
     /// A [`State`].
     pub state: u8,
-    /// The [`Kind`](crate::Kind) of frame that brought it into this state.
+    /// The [`Kind`](crate::Kind) of frame that made it.
     pub origin: u8,
     /// Zero.
     pub padding: [u8; 2],

@@ -26,6 +26,15 @@ pub const REASONS: usize = 40;
 /// Slots for kinds of passed frames, likewise.
 pub const KINDS: usize = 16;
 
+/// Changes of the live map that are kept for watchers to go on from; a slower one gets the whole map.
+pub const HISTORY: usize = 4096;
+
+/// Streams of changes at one time: each holds a task and a buffer.
+pub const WATCHERS: usize = 256;
+
+/// Link messages, commands and kernel events that wait for the daemon's one loop; its senders wait too.
+pub const QUEUE: usize = 1024;
+
 const _: () = assert!(BINDINGS_PER_PORT <= BINDINGS / PORTS);
 const _: () = assert!(EVENT_RING_BYTES.is_power_of_two());
 const _: () = assert!(ND_BYTES.is_multiple_of(8));

@@ -49,8 +49,8 @@ pub(crate) fn claim(port: &Port, mac: Mac, claim: &Claim) -> Result<(), Reason> 
             let held = unsafe { &mut *held };
             held.last_seen = now;
             held.state = binding.state;
-            held.origin = binding.origin;
             binding.first_seen = held.first_seen;
+            binding.origin = held.origin;
         }
         (Step::Replace, Some(_)) => {
             BINDINGS.insert(&key, &binding, u64::from(BPF_ANY)).map_err(|_| Reason::BindingTable)?;

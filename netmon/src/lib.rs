@@ -1,1 +1,22 @@
-//! (stub)
+//! netmon knows every IPv6 address behind every TAP, and lets nothing but link-local traffic pass.
+//!
+//! The user side of the line, one step a file (the kernel side's steps are in `netmon-common`):
+//!
+//! - [`kernel`]: the programs, maps and hooks; **collect** ([`kernel::events`])
+//! - [`links`]: which TAPs there are, by rtnetlink
+//! - [`ports`]: which of them are protected, and how
+//! - [`endpoints`]: **fold**, the live map as a pure state machine
+//! - [`view`]: what readers see of it
+//! - [`api`], [`cli`]: **show**, translation only
+//! - [`daemon`]: wires them; the file to read first
+
+pub mod api;
+pub mod cli;
+pub mod command;
+pub mod daemon;
+pub mod endpoints;
+pub mod kernel;
+pub mod links;
+pub mod ports;
+pub mod time;
+pub mod view;

@@ -1,2 +1,7 @@
-//! (stub)
-fn main() {}
+//! Arguments → command → exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    netmon::cli::main()
+}

@@ -1,0 +1,420 @@
+//! Which TAPs are protected, and how: what was heard of links → entries in the maps, programs on hooks.
+//!
+//! A port fails closed: its entries and XDP go on together, XDP first of the two hooks. Nothing here waits:
+//! the slow egress attach is a thread's (`kernel/attach.rs`), whose answer comes back as
+//! [`Ports::egress_done`].
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use glob::Pattern;
+use netmon_common::{
+    Kind, Mac, Reason,
+    abi::{Binding, BindingKey, Count, Direction, NO_PORT, PortPolicy},
+    limits,
+};
+use tracing::{debug, info, warn};
+
+use crate::{
+    command::{CounterRow, Counters, PortStatus, Protection},
+    endpoints::Input,
+    kernel::{
+        attach::{self, AttachError, Done, Egress, EgressAttacher, Ingress, Job},
+        load::LoadedProgram,
+        maps::{Maps, MapsError},
+    },
+    links::Tap,
+};
+
+/// Why a port cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum PortError {
+    /// No interface of this name.
+    #[error("{0}: no such interface (is the VM running? netmon ports lists those attached)")]
+    NotFound(Arc<str>),
+    /// An interface, but no TAP.
+    #[error("{0}: not a TAP (netmon confines TAP devices; ip -d link show type tun lists them)")]
+    NotTap(Arc<str>),
+    /// A TAP without our programs.
+    #[error("{0}: not attached (netmon attach {0} does it)")]
+    NotAttached(Arc<str>),
+    /// The hook refuses.
+    #[error("{tap}: {source}")]
+    Refused {
+        /// The TAP.
+        tap: Arc<str>,
+        /// Why.
+        source: AttachError,
+    },
+    /// The maps refuse.
+    #[error("{tap}: {source} (netmon protects up to {max} TAPs)", max = limits::PORTS)]
+    Maps {
+        /// The TAP.
+        tap: Arc<str>,
+        /// Why.
+        source: MapsError,
+    },
+}
+
+#[derive(Debug)]
+enum EgressState {
+    Pending,
+    On(Egress),
+    Refused(AttachError),
+}
+
+#[derive(Debug)]
+struct Port {
+    tap: Tap,
+    policy: PortPolicy,
+    ingress: Ingress,
+    egress: EgressState,
+}
+
+/// All TAPs, and those of them that are protected.
+#[derive(Debug)]
+pub struct Ports {
+    maps: Maps,
+    xdp: LoadedProgram,
+    classifier: u32,
+    attacher: EgressAttacher,
+    wanted: Vec<Pattern>,
+    /// Attached by command, whatever `wanted` says.
+    forced: BTreeSet<u32>,
+    /// Detached by command, likewise.
+    released: BTreeSet<u32>,
+    taps: BTreeMap<u32, Tap>,
+    ports: BTreeMap<u32, Port>,
+    /// Why a TAP that is wanted is no port.
+    refused: BTreeMap<u32, PortError>,
+    /// The next guest's number. One count for all ports, so that a re-used index has a new one.
+    epoch: u16,
+}
+
+impl Ports {
+    /// Nothing attached yet; `wanted` are globs of TAP names.
+    pub fn new(
+        maps: Maps,
+        xdp: LoadedProgram,
+        classifier: u32,
+        attacher: EgressAttacher,
+        wanted: Vec<Pattern>,
+    ) -> Self {
+        Self {
+            maps,
+            xdp,
+            classifier,
+            attacher,
+            wanted,
+            forced: BTreeSet::new(),
+            released: BTreeSet::new(),
+            taps: BTreeMap::new(),
+            ports: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            epoch: 0,
+        }
+    }
+
+    /// The tables.
+    pub const fn maps(&self) -> &Maps {
+        &self.maps
+    }
+
+    /// A TAP has appeared or changed: attaches, renames, or takes note of a new guest.
+    pub fn tap(&mut self, tap: Tap) -> Vec<Input> {
+        let index = tap.index;
+        let old = self.taps.insert(index, tap.clone());
+        if self.ports.contains_key(&index) {
+            return self.changed(tap);
+        }
+        // A refusal is tried again when the TAP changes, and every time all of them are looked at.
+        let wanted = self.forced.contains(&index) || self.wanted.iter().any(|glob| glob.matches(&tap.name));
+        if !wanted || self.released.contains(&index) {
+            return Vec::new();
+        }
+        match self.protect(&tap) {
+            Ok(input) => vec![input],
+            Err(error) => {
+                if old.is_none() {
+                    warn!("{error}");
+                }
+                if matches!(&error, PortError::Refused { source: AttachError::Gone, .. }) {
+                    self.taps.remove(&index);
+                } else {
+                    self.refused.insert(index, error);
+                }
+                Vec::new()
+            }
+        }
+    }
+
+    /// An interface is gone.
+    pub fn gone(&mut self, index: u32) -> Vec<Input> {
+        self.taps.remove(&index);
+        self.forced.remove(&index);
+        self.released.remove(&index);
+        self.refused.remove(&index);
+        self.release(index)
+    }
+
+    /// These are all TAPs there are.
+    pub fn all(&mut self, taps: Vec<Tap>) -> Vec<Input> {
+        let there: BTreeSet<u32> = taps.iter().map(|tap| tap.index).collect();
+        let gone: Vec<u32> = self.taps.keys().copied().filter(|index| !there.contains(index)).collect();
+        let mut inputs: Vec<Input> = gone.into_iter().flat_map(|index| self.gone(index)).collect();
+        inputs.extend(taps.into_iter().flat_map(|tap| self.tap(tap)));
+        inputs
+    }
+
+    /// Protects a TAP by name, whatever the globs say. Done at once but for the egress side.
+    ///
+    /// # Errors
+    ///
+    /// There is no such TAP, or a hook or a table refuses.
+    pub fn attach(&mut self, name: &Arc<str>) -> Result<(u32, Vec<Input>), PortError> {
+        let tap = self.find(name)?.clone();
+        self.released.remove(&tap.index);
+        self.forced.insert(tap.index);
+        if self.ports.contains_key(&tap.index) {
+            return Ok((tap.index, Vec::new()));
+        }
+        match self.protect(&tap) {
+            Ok(input) => Ok((tap.index, vec![input])),
+            Err(error) => {
+                self.forced.remove(&tap.index);
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes the programs off a TAP. It stays so until it is attached again, or made anew.
+    ///
+    /// # Errors
+    ///
+    /// There is no such TAP, or it is not attached.
+    pub fn detach(&mut self, name: &Arc<str>) -> Result<Vec<Input>, PortError> {
+        let index = self.find(name)?.index;
+        if !self.ports.contains_key(&index) {
+            return Err(PortError::NotAttached(Arc::clone(name)));
+        }
+        self.forced.remove(&index);
+        self.released.insert(index);
+        Ok(self.release(index))
+    }
+
+    /// The thread has done a job. A port that is gone, or another under the same index, has no use for it:
+    /// dropped, it is detached.
+    pub fn egress_done(&mut self, (job, result): Done) {
+        let port = self.ports.get_mut(&job.index).filter(|port| port.policy.epoch == job.epoch);
+        let Some(port) = port else { return };
+        port.egress = match result {
+            Ok(egress) => {
+                debug!(tap = %port.tap.name, hook = egress.hook().name(), "egress attached");
+                EgressState::On(egress)
+            }
+            Err(error) => {
+                warn!("{}: host to guest is not confined: {error}", port.tap.name);
+                EgressState::Refused(error)
+            }
+        };
+    }
+
+    /// Whether the egress side of this port is still being attached.
+    pub fn is_pending(&self, index: u32) -> bool {
+        self.ports.get(&index).is_some_and(|port| matches!(port.egress, EgressState::Pending))
+    }
+
+    /// Removes bindings that bind nobody any more, and gives their places back.
+    pub fn remove_bindings(&mut self, keys: &[(BindingKey, Binding)]) {
+        for (key, binding) in keys {
+            if !self.maps.remove_binding(key) {
+                continue;
+            }
+            if let Some(port) = self.ports.get_mut(&binding.port) {
+                port.policy.released += 1;
+                let (tap, index) = (&port.tap.name, binding.port);
+                if let Err(error) = self.maps.set_policy(index, &port.policy) {
+                    warn!("{tap}: {error}");
+                }
+            }
+        }
+    }
+
+    /// The ports whose egress program is a clsact filter, and which program that should be.
+    pub fn clsact_ports(&self) -> Vec<u32> {
+        let is_clsact = |port: &Port| matches!(port.egress, EgressState::On(Egress::Clsact(_)));
+        self.ports.iter().filter(|(_, port)| is_clsact(port)).map(|(index, _)| *index).collect()
+    }
+
+    /// Each port that is wanted, as the kernel says it is. `filters` are the programs found in the clsact
+    /// filters of [`clsact_ports`](Self::clsact_ports).
+    pub fn status(&self, filters: &BTreeMap<u32, Vec<u32>>) -> Vec<PortStatus> {
+        let attached = self.ports.values().map(|port| self.port_status(port, filters));
+        let refused = self.refused.iter().filter_map(|(index, error)| {
+            let tap = self.taps.get(index)?;
+            Some(PortStatus {
+                tap: Arc::clone(&tap.name),
+                index: *index,
+                link: tap.link,
+                ingress: None,
+                egress: None,
+                mac: None,
+                bindings: 0,
+                quota: 0,
+                protection: Protection::Unprotected(error.to_string()),
+            })
+        });
+        let mut rows: Vec<_> = attached.chain(refused).collect();
+        rows.sort_by(|a, b| a.tap.cmp(&b.tap));
+        rows
+    }
+
+    /// The counters of one TAP or all.
+    ///
+    /// # Errors
+    ///
+    /// There is no such port.
+    pub fn counters(&self, name: Option<&Arc<str>>) -> Result<Counters, PortError> {
+        let mut counters = Counters::default();
+        let ports = match name {
+            None => {
+                self.count(Arc::from(""), NO_PORT, &mut counters);
+                self.ports.values().collect()
+            }
+            Some(name) => {
+                let index = self.find(name)?.index;
+                let port = self.ports.get(&index);
+                vec![port.ok_or_else(|| PortError::NotAttached(Arc::clone(name)))?]
+            }
+        };
+        for port in ports {
+            self.count(Arc::clone(&port.tap.name), port.tap.index, &mut counters);
+        }
+        counters.events_lost = self.maps.ring().map(|ring| ring.lost).unwrap_or_default();
+        Ok(counters)
+    }
+
+    fn find(&self, name: &Arc<str>) -> Result<&Tap, PortError> {
+        let tap = self.taps.values().find(|tap| tap.name == *name);
+        tap.ok_or_else(|| match nix::net::if_::if_nametoindex(name.as_ref()) {
+            Ok(_) => PortError::NotTap(Arc::clone(name)),
+            Err(_) => PortError::NotFound(Arc::clone(name)),
+        })
+    }
+
+    fn protect(&mut self, tap: &Tap) -> Result<Input, PortError> {
+        let at = |source| PortError::Maps { tap: Arc::clone(&tap.name), source };
+        self.epoch = self.epoch.wrapping_add(1);
+        let policy = PortPolicy {
+            link: tap.link,
+            quota: limits::BINDINGS_PER_PORT,
+            epoch: self.epoch,
+            host_mac: tap.mac.octets(),
+            ..PortPolicy::default()
+        };
+        let ingress = self.maps.add_port(tap.index, &policy).map_err(at).and_then(|()| {
+            let refused = |source| PortError::Refused { tap: Arc::clone(&tap.name), source };
+            attach::ingress(&self.xdp, &tap.name, tap.index).map_err(refused)
+        });
+        let ingress = ingress.inspect_err(|_| self.maps.remove_port(tap.index))?;
+        info!(tap = %tap.name, ifindex = tap.index, hook = ingress.hook.name(), "attached");
+        let port = Port { tap: tap.clone(), policy, ingress, egress: EgressState::Pending };
+        self.attacher.attach(Job { tap: Arc::clone(&tap.name), index: tap.index, epoch: self.epoch });
+        self.refused.remove(&tap.index);
+        self.ports.insert(tap.index, port);
+        Ok(Input::Port { index: tap.index, name: Arc::clone(&tap.name), epoch: self.epoch })
+    }
+
+    fn changed(&mut self, tap: Tap) -> Vec<Input> {
+        let Some(port) = self.ports.get_mut(&tap.index) else { return Vec::new() };
+        if port.tap == tap {
+            return Vec::new();
+        }
+        if port.tap.carrier_losses != tap.carrier_losses {
+            self.epoch = self.epoch.wrapping_add(1);
+            port.policy.epoch = self.epoch;
+        }
+        port.policy.link = tap.link;
+        port.policy.host_mac = tap.mac.octets();
+        debug!(?tap, "changed");
+        if let Err(error) = self.maps.set_policy(tap.index, &port.policy) {
+            warn!("{}: {error}", tap.name);
+        }
+        port.tap = tap;
+        let (index, name) = (port.tap.index, Arc::clone(&port.tap.name));
+        vec![Input::Port { index, name, epoch: port.policy.epoch }]
+    }
+
+    fn release(&mut self, index: u32) -> Vec<Input> {
+        let Some(port) = self.ports.remove(&index) else { return Vec::new() };
+        info!(tap = %port.tap.name, ifindex = index, "detached");
+        // The hooks first: a frame without entries is dropped, and detaching is no time to drop.
+        drop(port);
+        self.maps.remove_port(index);
+        vec![Input::PortGone(index)]
+    }
+
+    fn port_status(&self, port: &Port, filters: &BTreeMap<u32, Vec<u32>>) -> PortStatus {
+        let index = port.tap.index;
+        let ingress = port.ingress.link.info();
+        let ingress = ingress.is_ok_and(|info| info.interface == index && info.program == self.xdp.id);
+        let egress = match &port.egress {
+            EgressState::On(Egress::Tcx(link)) => {
+                link.info().is_ok_and(|info| info.interface == index && info.program == self.classifier)
+            }
+            EgressState::On(Egress::Clsact(_)) => {
+                filters.get(&index).is_some_and(|programs| programs.contains(&self.classifier))
+            }
+            EgressState::Pending | EgressState::Refused(_) => false,
+        };
+        let missing = match &port.egress {
+            EgressState::Pending => "host to guest is being attached".to_owned(),
+            EgressState::Refused(error) => format!("host to guest is not confined: {error}"),
+            EgressState::On(_) => format!(
+                "somebody detached the egress program (netmon detach {0}; netmon attach {0})", port.tap.name
+            ),
+        };
+        let detached = "somebody detached the XDP program";
+        let protection = match (ingress, egress) {
+            (true, true) => Protection::Confined,
+            (true, false) => Protection::Partial(missing),
+            (false, true) => Protection::Partial(format!(
+                "{detached} (netmon detach {0}; netmon attach {0})", port.tap.name
+            )),
+            (false, false) => Protection::Unprotected(format!("{detached}, and {missing}")),
+        };
+        let state = self.maps.state(index).unwrap_or_default();
+        let seen = state.mac >> 48 == u64::from(port.policy.epoch);
+        PortStatus {
+            tap: Arc::clone(&port.tap.name),
+            index,
+            link: port.tap.link,
+            ingress: ingress.then_some(port.ingress.hook),
+            egress: match &port.egress {
+                EgressState::On(on) if egress => Some(on.hook()),
+                EgressState::On(_) | EgressState::Pending | EgressState::Refused(_) => None,
+            },
+            mac: seen.then(|| Mac::from_bits(state.mac)),
+            bindings: state.claimed.saturating_sub(port.policy.released),
+            quota: port.policy.quota,
+            protection,
+        }
+    }
+
+    fn count(&self, tap: Arc<str>, index: u32, counters: &mut Counters) {
+        let Some(ledgers) = self.maps.counters(index) else { return };
+        for (direction, ledger) in [(Direction::Ingress, &ledgers.ingress), (Direction::Egress, &ledgers.egress)] {
+            let passed = Kind::ALL.iter().map(|kind| (Ok(*kind), ledger.passed.get(usize::from(kind.number()))));
+            let dropped = Reason::ALL.iter().map(|reason| (Err(*reason), ledger.dropped.get(usize::from(reason.number()))));
+            for (verdict, count) in passed.chain(dropped) {
+                let Count { packets, bytes } = count.copied().unwrap_or_default();
+                if packets > 0 {
+                    let tap = Arc::clone(&tap);
+                    counters.rows.push(CounterRow { tap, index, direction, verdict, packets, bytes });
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Two clocks: the one that ages are measured by, and the one that people read.
+
+use std::time::{Duration, SystemTime};
+
+use nix::time::{ClockId, clock_gettime};
+
+/// A point in time: nanoseconds of CLOCK_MONOTONIC, which the kernel side stamps bindings with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Moment(u64);
+
+impl Moment {
+    /// From the kernel side's stamp.
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// Now. The same coarse clock as the kernel side's, so that no stamp lies ahead of it.
+    pub fn now() -> Self {
+        // The clock exists since Linux 2.6.32; zero would only make things look young.
+        clock_gettime(ClockId::CLOCK_MONOTONIC_COARSE)
+            .map(|now| Self(Duration::from(now).as_nanos() as u64))
+            .unwrap_or_default()
+    }
+
+    /// How long ago `earlier` was; zero if it was not.
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// This moment, `time` later.
+    pub const fn after(self, time: Duration) -> Self {
+        Self(self.0.saturating_add(time.as_nanos() as u64))
+    }
+
+    /// What a clock on the wall showed at this moment, if it was not set since.
+    pub fn on_the_wall(self) -> SystemTime {
+        SystemTime::now() - Self::now().since(self)
+    }
+}
