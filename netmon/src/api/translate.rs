@@ -1,0 +1,134 @@
+//! The domain's words in the contract's.
+
+use netmon_api::v0;
+use netmon_common::{Mac, abi::Direction};
+use tonic::{Code, Status};
+
+use super::names::NotOne;
+use crate::{
+    command::{Counters, EgressHook, IngressHook, PortStatus, Protection},
+    endpoints::{Change, Endpoint, State},
+    kernel::attach::AttachError,
+    ports::PortError,
+    view::Revision,
+};
+
+/// The only mode and profile that there are as yet.
+const MODE: &str = "enforce";
+const PROFILE: &str = "link-local";
+
+pub(super) fn endpoint(endpoint: &Endpoint) -> v0::Endpoint {
+    v0::Endpoint {
+        tap: endpoint.tap.to_string(),
+        ifindex: endpoint.port,
+        address: endpoint.address.to_string(),
+        scoped: format!("{}%{}", endpoint.address, endpoint.port),
+        mac: mac(endpoint.mac),
+        state: state(endpoint.state).into(),
+        origin: endpoint.origin.name().to_owned(),
+        first_seen: Some(endpoint.first_seen.on_the_wall().into()),
+        last_seen: Some(endpoint.last_seen.on_the_wall().into()),
+    }
+}
+
+pub(super) const fn state(state: State) -> v0::EndpointState {
+    match state {
+        State::Tentative => v0::EndpointState::Tentative,
+        State::Reachable => v0::EndpointState::Reachable,
+        State::Stale => v0::EndpointState::Stale,
+    }
+}
+
+fn mac(mac: Mac) -> String {
+    mac.octets().map(|octet| format!("{octet:02x}")).join(":")
+}
+
+pub(super) const fn revision(revision: Revision) -> v0::Revision {
+    v0::Revision { instance: revision.instance, number: revision.number }
+}
+
+pub(super) fn change(change: &Change) -> v0::netmon_service_watch_endpoints_response::Event {
+    use v0::netmon_service_watch_endpoints_response::Event;
+    match change {
+        Change::Added(one) => Event::Added(endpoint(one)),
+        Change::Updated(one) => Event::Updated(endpoint(one)),
+        Change::Removed(one) => Event::Removed(endpoint(one)),
+    }
+}
+
+pub(super) fn port(port: &PortStatus) -> v0::Port {
+    let (protection, why) = match &port.protection {
+        Protection::Confined => (v0::Protection::Confined, String::new()),
+        Protection::Partial(why) => (v0::Protection::Partial, why.clone()),
+        Protection::Unprotected(why) => (v0::Protection::Unprotected, why.clone()),
+    };
+    v0::Port {
+        tap: port.tap.to_string(),
+        ifindex: port.index,
+        link: port.link,
+        mode: MODE.to_owned(),
+        profile: PROFILE.to_owned(),
+        ingress_hook: port.ingress.map(IngressHook::name).unwrap_or_default().to_owned(),
+        egress_hook: port.egress.map(EgressHook::name).unwrap_or_default().to_owned(),
+        mac: port.mac.map(mac).unwrap_or_default(),
+        bindings: u32::try_from(port.bindings).unwrap_or(u32::MAX),
+        quota: port.quota,
+        protection: protection.into(),
+        why,
+    }
+}
+
+pub(super) fn counters(counters: &Counters) -> v0::NetmonServiceGetDropsResponse {
+    let mut response = v0::NetmonServiceGetDropsResponse {
+        events_lost: counters.events_lost,
+        ..Default::default()
+    };
+    for row in &counters.rows {
+        let (tap, ifindex, packets, bytes) = (row.tap.to_string(), row.index, row.packets, row.bytes);
+        let direction = direction(row.direction).into();
+        match row.verdict {
+            Err(reason) => {
+                let reason = reason.name().to_owned();
+                response.drops.push(v0::DropCount { tap, ifindex, direction, reason, packets, bytes });
+            }
+            Ok(kind) => {
+                let kind = kind.name().to_owned();
+                response.passes.push(v0::PassCount { tap, ifindex, direction, kind, packets, bytes });
+            }
+        }
+    }
+    response
+}
+
+const fn direction(direction: Direction) -> v0::Direction {
+    match direction {
+        Direction::Ingress => v0::Direction::Ingress,
+        Direction::Egress => v0::Direction::Egress,
+    }
+}
+
+pub(super) fn refused(error: &PortError) -> Status {
+    let code = match error {
+        PortError::NotFound(_) | PortError::Refused { source: AttachError::Gone, .. } => Code::NotFound,
+        PortError::NotTap(_)
+        | PortError::NotAttached(_)
+        | PortError::Refused { source: AttachError::Foreign { .. }, .. } => Code::FailedPrecondition,
+        PortError::Refused { source: AttachError::Kernel { .. }, .. } => Code::Internal,
+        PortError::Maps { .. } => Code::ResourceExhausted,
+    };
+    Status::new(code, error.to_string())
+}
+
+pub(super) fn not_one(error: &NotOne) -> Status {
+    let code = match error {
+        NotOne::None(_) => Code::NotFound,
+        NotOne::Many { .. } => Code::FailedPrecondition,
+        NotOne::NoScope(_) | NotOne::NoName(_) => Code::InvalidArgument,
+    };
+    Status::new(code, error.to_string())
+}
+
+/// What every caller hears who still waits when the daemon ends.
+pub(super) fn shutting_down() -> Status {
+    Status::unavailable("the daemon is shutting down")
+}
