@@ -76,7 +76,7 @@ pub(crate) struct Search {
 /// Looks at what the user names, then at rustup's toolchains, then at the system's compiler.
 pub(crate) fn search() -> Result<Search> {
     if let Some(named) = env::var_os(VARIABLE) {
-        let compiler = Compiler::probe(named.into())
+        let compiler = Compiler::probe(std::path::absolute(named).context(VARIABLE)?)
             .map_err(anyhow::Error::msg)
             .with_context(|| format!("{VARIABLE} names a compiler that will not do"))?;
         return Ok(Search { found: Some(compiler), rejected: vec![] });

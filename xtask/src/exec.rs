@@ -64,7 +64,10 @@ fn shown(command: &Command) -> String {
     let set = command
         .get_envs()
         .filter_map(|(name, value)| Some(format!("{}={}", name.to_string_lossy(), quoted(value?))));
-    let words = [command.get_program()].into_iter().chain(command.get_args()).map(quoted);
+    // The path of cargo is as long as it is dull.
+    let is_cargo = Path::new(command.get_program()).file_name() == Some(OsStr::new("cargo"));
+    let program = if is_cargo { OsStr::new("cargo") } else { command.get_program() };
+    let words = [program].into_iter().chain(command.get_args()).map(quoted);
     set.chain(words).collect::<Vec<_>>().join(" ")
 }
 
@@ -91,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_command_is_shown_so_that_it_can_be_pasted() {
-        let mut command = Command::new("cargo");
+        let mut command = Command::new("/somewhere/bin/cargo");
         command.args(["build", "it's", ""]).env("FLAGS", "a b").env_remove("GONE");
         assert_eq!(shown(&command), r"FLAGS='a b' cargo build 'it'\''s' ''");
     }

@@ -34,7 +34,8 @@ pub(crate) const CPU_FEATURES: &str = "--cpu-features=+allows-misaligned-mem-acc
 
 /// Looks at what the user names, then in `PATH`, then in the folder of tools.
 pub(crate) fn search() -> Result<Option<PathBuf>> {
-    if let Some(named) = env::var_os(VARIABLE).map(PathBuf::from) {
+    if let Some(named) = env::var_os(VARIABLE) {
+        let named = std::path::absolute(named).context(VARIABLE)?;
         probe(&named).with_context(|| format!("{VARIABLE} names a bpf-linker that will not do"))?;
         return Ok(Some(named));
     }

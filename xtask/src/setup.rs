@@ -36,9 +36,10 @@ const PROGRAMS: &[(&str, Package)] = &[(
     Package { name: "iproute2", reason: "namespaces, bridges and addresses of tests and demo" },
 )];
 
-const RUSTC: [Package; 2] = [
+const RUSTC: [Package; 3] = [
     Package { name: "rustc-web", reason: "a compiler whose source Debian has" },
     Package { name: "rust-web-src", reason: "that source: `core` is built for BPF from it" },
+    CLIPPY,
 ];
 const CLIPPY: Package = Package { name: "rust-web-clippy", reason: "lints the BPF programs" };
 const LLVM: Package = Package { name: "llvm-22-dev", reason: "bpf-linker is built on it" };
@@ -66,36 +67,50 @@ pub(crate) fn tools(work: &[Work]) -> Result<Tools> {
     let search = compiler::search()?;
     let linker = linker::search()?;
     let packages = missing(work, search.found.as_ref(), linker.is_some());
-    if let (Some(compiler), Some(linker), []) = (search.found, linker.clone(), &*packages) {
-        return Ok(Tools { compiler, linker });
+    let (compiler, linker) = match (search.found, linker, packages.is_empty()) {
+        (Some(compiler), Some(linker), true) => return Ok(Tools { compiler, linker }),
+        (compiler, linker, _) => (compiler, linker),
+    };
+    if let (Some(compiler), None) = (&compiler, &linker) {
+        linker::suits(compiler)?;
     }
-    announce(&packages, linker.is_none(), &search.rejected)?;
     if !packages.is_empty() {
         allowed(&packages)?;
+    }
+    announce(&packages, linker.is_none())?;
+    if compiler.is_none() {
+        eprintln!("  (no compiler for BPF: {})", search.rejected.join("; "));
+    }
+    if !packages.is_empty() {
         package::install(&packages).map_err(|error| with_remedy(&error))?;
     }
-    let compiler = compiler::search()?;
-    let Some(found) = compiler.found else {
-        bail!("no compiler for BPF after set-up:\n  {}\n{BY_HAND}", compiler.rejected.join("\n  "))
+    after_packages(linker)
+}
+
+/// With the packages in place: the compiler is there, and the linker can be built.
+fn after_packages(linker: Option<PathBuf>) -> Result<Tools> {
+    let search = compiler::search()?;
+    let Some(compiler) = search.found else {
+        bail!("no compiler for BPF after set-up:\n  {}\n{BY_HAND}", search.rejected.join("\n  "))
     };
-    if linker.is_none() {
-        linker::suits(&found)?;
-        linker::install().map_err(|error| with_remedy(&error))?;
+    if let Some(linker) = linker {
+        return Ok(Tools { compiler, linker });
     }
-    let linker = linker::search()?.context("no bpf-linker after it was installed")?;
-    Ok(Tools { compiler: found, linker })
+    linker::suits(&compiler)?;
+    linker::install().map_err(|error| with_remedy(&error))?;
+    let linker = linker::search()?.context("no bpf-linker that will do after one was built")?;
+    Ok(Tools { compiler, linker })
 }
 
 fn missing(work: &[Work], compiler: Option<&Compiler>, has_linker: bool) -> Vec<Package> {
     let mut packages = vec![];
-    if compiler.is_none() {
-        packages.extend(RUSTC);
-    }
-    // Another compiler's clippy comes with that compiler; `check` says how.
-    let is_debians = compiler.is_none_or(Compiler::is_system);
-    let has_clippy = compiler.is_some_and(|compiler| compiler.clippy().is_some());
-    if work.contains(&Work::Check) && is_debians && !has_clippy {
-        packages.push(CLIPPY);
+    match compiler {
+        None => packages.extend(RUSTC),
+        // Another compiler's clippy comes with that compiler; `check` says how.
+        Some(compiler) => {
+            let lacks_clippy = compiler.is_system() && compiler.clippy().is_none();
+            packages.extend((work.contains(&Work::Check) && lacks_clippy).then_some(CLIPPY));
+        }
     }
     if !has_linker && !linker::has_llvm() {
         packages.push(LLVM);
@@ -108,7 +123,7 @@ fn missing(work: &[Work], compiler: Option<&Compiler>, has_linker: bool) -> Vec<
 }
 
 /// Says what will be installed, before it is.
-fn announce(packages: &[Package], builds_linker: bool, rejected: &[String]) -> Result<()> {
+fn announce(packages: &[Package], builds_linker: bool) -> Result<()> {
     eprintln!("xtask: this machine lacks what netmon needs. To be installed:");
     for Package { name, reason } in packages {
         eprintln!("  {name:16} by apt: {reason}");
@@ -116,9 +131,6 @@ fn announce(packages: &[Package], builds_linker: bool, rejected: &[String]) -> R
     if builds_linker {
         let tools = linker::tools()?;
         eprintln!("  {:16} by cargo, into {}: links BPF programs", "bpf-linker", tools.display());
-    }
-    if !rejected.is_empty() {
-        eprintln!("  (compilers that will not do: {})", rejected.join("; "));
     }
     Ok(())
 }
