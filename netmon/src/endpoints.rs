@@ -221,3 +221,6 @@ impl EndpointTable {
 fn quiet(last_seen: Moment, now: Moment) -> State {
     if now.since(last_seen) < REACHABLE_TIME { State::Reachable } else { State::Stale }
 }
+
+#[cfg(test)]
+mod tests;

@@ -74,7 +74,6 @@ struct Port {
 }
 
 /// All TAPs, and those of them that are protected.
-#[derive(Debug)]
 pub struct Ports {
     maps: Maps,
     xdp: LoadedProgram,

@@ -118,3 +118,6 @@ impl View {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,13 @@
-//! (stub)
+//! What netmon is tested with: namespaces, TAPs, guests, frames and the real daemon.
+//!
+//! Everything lives in unnamed namespaces of the test's own, which the kernel takes away with the last
+//! process in them: a killed test leaves nothing behind.
+
+pub mod daemon;
+pub mod frame;
+pub mod guest;
+pub mod host;
+pub mod pcap;
+pub mod tap;
+pub mod wait;
+pub mod witness;

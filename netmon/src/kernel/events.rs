@@ -4,33 +4,17 @@ use std::io;
 
 use aya::maps::{MapData, RingBuf};
 use netmon_common::abi::{self, Event};
-use tokio::io::unix::AsyncFd;
+use tokio::io::{Interest, unix::AsyncFd};
 use zerocopy::FromBytes as _;
 
 /// Records that are taken at one time, so that a guest that floods the ring does not keep the loop.
 const BATCH: usize = 256;
 
 /// The reader's side of the ring buffer.
-#[derive(Debug)]
 pub struct Events {
-    ring: AsyncFd<Ring>,
+    ring: AsyncFd<RingBuf<MapData>>,
     /// Records of another version or length than ours.
     unknown: u64,
-}
-
-/// aya's ring buffer says nothing of itself.
-struct Ring(RingBuf<MapData>);
-
-impl std::fmt::Debug for Ring {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("RingBuf")
-    }
-}
-
-impl std::os::fd::AsRawFd for Ring {
-    fn as_raw_fd(&self) -> std::os::fd::RawFd {
-        self.0.as_raw_fd()
-    }
 }
 
 impl Events {
@@ -40,7 +24,9 @@ impl Events {
     ///
     /// The descriptor cannot be polled.
     pub fn new(ring: RingBuf<MapData>) -> io::Result<Self> {
-        Ok(Self { ring: AsyncFd::new(Ring(ring))?, unknown: 0 })
+        // SAFETY: aya's ring buffer owns its descriptor and gives the same one as long as it lives.
+        let ring = unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) };
+        Ok(Self { ring: ring.map_err(io::Error::from)?, unknown: 0 })
     }
 
     /// Waits for news, and takes up to [`BATCH`] of them. The future may be dropped at any point: what it
@@ -52,7 +38,7 @@ impl Events {
     pub async fn next(&mut self) -> io::Result<Vec<Event>> {
         let mut guard = self.ring.readable_mut().await?;
         let mut events = Vec::new();
-        let ring = &mut guard.get_inner_mut().0;
+        let ring = guard.get_inner_mut();
         while events.len() < BATCH {
             let Some(record) = ring.next() else {
                 // Empty, and only then: the kernel wakes us for the first record after that.

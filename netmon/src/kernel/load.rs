@@ -58,7 +58,6 @@ pub enum LoadError {
 }
 
 /// What was loaded.
-#[derive(Debug)]
 pub struct Loaded {
     /// The tables.
     pub maps: Maps,

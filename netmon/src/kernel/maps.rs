@@ -9,7 +9,7 @@ use aya::{
 use netmon_common::abi::{
     Binding, BindingKey, Count, Ledger, NO_PORT, PortCounters, PortPolicy, PortState, RingCount,
 };
-use zerocopy::{FromBytes, IntoBytes};
+use zerocopy::{FromBytes, FromZeros as _};
 
 const POLICY: usize = size_of::<PortPolicy>();
 const STATE: usize = size_of::<PortState>();
@@ -19,7 +19,6 @@ const COUNTERS: usize = size_of::<PortCounters>();
 const RING: usize = size_of::<RingCount>();
 
 /// The tables that both sides share.
-#[derive(Debug)]
 pub struct Maps {
     policies: HashMap<MapData, u32, [u8; POLICY]>,
     states: HashMap<MapData, u32, [u8; STATE]>,
@@ -146,7 +145,7 @@ impl Maps {
     /// A port's counters, summed over the processors; `None` where there is no such port.
     pub fn counters(&self, index: u32) -> Option<PortCounters> {
         let rows = self.counters.get(&index, 0).ok()?;
-        let mut sum: PortCounters = FromBytes::new_zeroed();
+        let mut sum = PortCounters::new_zeroed();
         for row in rows.iter() {
             let row: PortCounters = value(*row);
             add_ledger(&mut sum.ingress, &row.ingress);

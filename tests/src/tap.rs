@@ -1,0 +1,115 @@
+//! A TAP and the VMM's end of it: what is written here the guest has sent, what is read here was sent to it.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, ErrorKind, Read as _, Write as _},
+    os::{
+        fd::{AsFd, AsRawFd as _, BorrowedFd},
+        unix::fs::OpenOptionsExt as _,
+    },
+};
+
+use anyhow::{Context as _, ensure};
+
+use crate::host::Host;
+
+mod ioctl {
+    #![expect(missing_docs, reason = "tun(4) has them")]
+    nix::ioctl_write_ptr_bad!(tun_set_iff, libc::TUNSETIFF, libc::ifreq);
+    nix::ioctl_write_int_bad!(tun_set_persist, libc::TUNSETPERSIST);
+}
+
+/// The longest frame that a TAP takes.
+pub const FRAME: usize = 65_535;
+
+/// A TAP, until this is dropped.
+#[derive(Debug)]
+pub struct Tap {
+    file: File,
+    /// Its name.
+    pub name: String,
+    /// Its interface index.
+    pub index: u32,
+}
+
+impl Tap {
+    /// Makes a TAP in the host's namespace, down.
+    ///
+    /// # Errors
+    ///
+    /// No `/dev/net/tun`, not root, or the name is taken.
+    pub fn new(host: &Host, name: &str) -> anyhow::Result<Self> {
+        Self::open(host, name, libc::IFF_TAP)
+    }
+
+    /// A TUN: of the same kind to the kernel, and no TAP.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new).
+    pub fn tun(host: &Host, name: &str) -> anyhow::Result<Self> {
+        Self::open(host, name, libc::IFF_TUN)
+    }
+
+    fn open(host: &Host, name: &str, kind: libc::c_int) -> anyhow::Result<Self> {
+        host.run(|| {
+            // XDP runs natively only on what is written without blocking.
+            let file = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open("/dev/net/tun");
+            let file = file.context("/dev/net/tun: the tests need it (modprobe tun, run as root)")?;
+            // SAFETY: plain old data, of which zero is a value.
+            let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+            ensure!(name.len() < request.ifr_name.len(), "{name}: too long for an interface");
+            for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+                *to = from as libc::c_char;
+            }
+            request.ifr_ifru.ifru_flags = (kind | libc::IFF_NO_PI) as libc::c_short;
+            // SAFETY: TUNSETIFF reads an ifreq, and the descriptor is a tun's.
+            unsafe { ioctl::tun_set_iff(file.as_raw_fd(), &raw const request) }.with_context(|| format!("{name}: TUNSETIFF"))?;
+            let index = nix::net::if_::if_nametoindex(name)?;
+            Ok(Self { file, name: name.to_owned(), index })
+        })
+    }
+
+    /// Whether the TAP stays when its descriptor is closed.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's word.
+    pub fn persist(&self, persist: bool) -> anyhow::Result<()> {
+        // SAFETY: TUNSETPERSIST takes a number, and the descriptor is a tun's.
+        unsafe { ioctl::tun_set_persist(self.file.as_raw_fd(), libc::c_int::from(persist)) }?;
+        Ok(())
+    }
+
+    /// Sends a frame as the guest.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses it: the TAP is down, or the frame shorter than 14 bytes.
+    pub fn send(&self, frame: &[u8]) -> io::Result<()> {
+        (&self.file).write_all(frame)
+    }
+
+    /// Takes a frame that was sent to the guest, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// The TAP is gone.
+    pub fn receive(&self) -> io::Result<Option<Vec<u8>>> {
+        let mut frame = vec![0; FRAME];
+        match (&self.file).read(&mut frame) {
+            Ok(length) => {
+                frame.truncate(length);
+                Ok(Some(frame))
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl AsFd for Tap {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}

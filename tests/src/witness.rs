@@ -1,0 +1,80 @@
+//! What the host's stack gets to see: an AF_PACKET socket on the TAP, behind XDP.
+
+use std::{
+    io::{self, ErrorKind},
+    mem,
+    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+};
+
+use crate::{host::Host, tap::FRAME};
+
+/// A socket that sees every frame on an interface that XDP has let through.
+#[derive(Debug)]
+pub struct Witness(OwnedFd);
+
+impl Witness {
+    /// On the interface with this index in the host's namespace.
+    ///
+    /// # Errors
+    ///
+    /// No such interface, or not root.
+    pub fn new(host: &Host, index: u32) -> anyhow::Result<Self> {
+        host.run(|| {
+            let every = (libc::ETH_P_ALL as u16).to_be();
+            let kind = libc::SOCK_RAW | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+            // SAFETY: no pointer.
+            let fd = unsafe { libc::socket(libc::AF_PACKET, kind, i32::from(every)) };
+            if fd < 0 {
+                return Err(io::Error::last_os_error().into());
+            }
+            // SAFETY: a new descriptor that nobody else knows.
+            let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+            // SAFETY: plain old data, of which zero is a value.
+            let mut address: libc::sockaddr_ll = unsafe { mem::zeroed() };
+            address.sll_family = libc::AF_PACKET as u16;
+            address.sll_protocol = every;
+            address.sll_ifindex = i32::try_from(index)?;
+            let length = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
+            // SAFETY: the address is one of AF_PACKET, of this length.
+            let bound = unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), length) };
+            if bound < 0 {
+                return Err(io::Error::last_os_error().into());
+            }
+            Ok(Self(socket))
+        })
+    }
+
+    /// The frames that came from the guest since the last time.
+    ///
+    /// # Errors
+    ///
+    /// The interface is gone.
+    pub fn seen(&self) -> io::Result<Vec<Vec<u8>>> {
+        let mut frames = Vec::new();
+        loop {
+            let mut frame = vec![0; FRAME];
+            // SAFETY: plain old data, of which zero is a value.
+            let mut from: libc::sockaddr_ll = unsafe { mem::zeroed() };
+            let mut length = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
+            // SAFETY: both buffers are as long as they are said to be.
+            let got = unsafe {
+                libc::recvfrom(
+                    self.0.as_raw_fd(),
+                    frame.as_mut_ptr().cast(),
+                    frame.len(),
+                    libc::MSG_TRUNC,
+                    (&raw mut from).cast(),
+                    &raw mut length,
+                )
+            };
+            let Ok(got) = usize::try_from(got) else {
+                let error = io::Error::last_os_error();
+                return if error.kind() == ErrorKind::WouldBlock { Ok(frames) } else { Err(error) };
+            };
+            frame.truncate(got);
+            if from.sll_pkttype != libc::PACKET_OUTGOING as u8 {
+                frames.push(frame);
+            }
+        }
+    }
+}
