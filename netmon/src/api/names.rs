@@ -30,9 +30,14 @@ pub(crate) fn tap_name(name: &str) -> Result<&str, NoTapName> {
 /// Why a name is not that of one endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NotOne {
-    #[error("{0}: no endpoint known (netmon endpoints lists all, netmon wait TAP endpoint waits for one)")]
+    #[error(
+        "{0}: no endpoint known (netmon endpoints lists all, netmon wait TAP endpoint waits for one)"
+    )]
     None(String),
-    #[error("{name}: behind {} TAPs ({taps}); name one of these, or its address with the scope", count)]
+    #[error(
+        "{name}: behind {} TAPs ({taps}); name one of these, or its address with the scope",
+        count
+    )]
     Many { name: String, count: usize, taps: String },
     #[error("{0}: an address needs its scope, such as {0}%tap0: every guest may have it")]
     NoScope(Ipv6Addr),
@@ -134,7 +139,8 @@ mod tests {
             endpoint("tap2", 9, "fe80::2", [2, 0xfc, 0, 0, 0, 2]),
         ];
         let found = find(&endpoints, name);
-        let found = found.map(|one| format!("{}%{}", one.address, one.port)).map_err(|e| e.to_string());
+        let found =
+            found.map(|one| format!("{}%{}", one.address, one.port)).map_err(|e| e.to_string());
         match (found, expected) {
             (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{name}"),
             (Err(found), Err(expected)) => assert!(found.contains(expected), "{name}: {found}"),
@@ -165,7 +171,8 @@ mod tests {
 
     #[test]
     fn an_error_names_a_few_taps_only() {
-        let clones: Vec<_> = (1..=9).map(|i| endpoint(&format!("vm{i}"), i, "fe80::2", [2; 6])).collect();
+        let clones: Vec<_> =
+            (1..=9).map(|i| endpoint(&format!("vm{i}"), i, "fe80::2", [2; 6])).collect();
         let error = find(&clones, "02:02:02:02:02:02").expect_err("nine").to_string();
         assert!(error.contains("behind 9 TAPs (vm1, vm2, vm3, vm4 …)"), "{error}");
     }

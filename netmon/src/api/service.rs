@@ -32,7 +32,10 @@ impl Service {
     }
 
     /// Asks the daemon's loop.
-    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Status> {
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> Result<T, Status> {
         let (sender, receiver) = oneshot::channel();
         self.commands.send(command(sender)).await.map_err(|_| translate::shutting_down())?;
         receiver.await.map_err(|_| translate::shutting_down())
@@ -130,7 +133,9 @@ impl NetmonService for Service {
         let tap = changed(&request, |request| &request.tap)?;
         let answer = self.ask(|answer| Command::Attach(tap, answer)).await?;
         let port = answer.map_err(|error| translate::refused(&error))?;
-        Ok(Response::new(v0::NetmonServiceAttachPortResponse { port: Some(translate::port(&port)) }))
+        Ok(Response::new(v0::NetmonServiceAttachPortResponse {
+            port: Some(translate::port(&port)),
+        }))
     }
 
     async fn detach_port(

@@ -122,7 +122,9 @@ async fn heard(stream: &mut Streaming<v0::NetmonServiceWatchEndpointsResponse>) 
     };
     let short = |one: &v0::Endpoint| format!("{} {}", one.tap, one.scoped);
     let event = match message.event.expect("an event") {
-        Event::Snapshot(all) => format!("= {:?}", all.endpoints.iter().map(short).collect::<Vec<_>>()),
+        Event::Snapshot(all) => {
+            format!("= {:?}", all.endpoints.iter().map(short).collect::<Vec<_>>())
+        }
         Event::Added(one) => format!("+ {}", short(&one)),
         Event::Updated(one) => format!("~ {}", short(&one)),
         Event::Removed(one) => format!("- {}", short(&one)),
@@ -195,7 +197,8 @@ async fn endpoints_are_listed_by_tap_and_state_and_found_by_name() {
     daemon.guest(8, "tap1", "fe80::2");
     let mut client = daemon.client().await;
     let mut list = async |tap: &str, state: v0::EndpointState| {
-        let request = v0::NetmonServiceListEndpointsRequest { tap: tap.into(), state: state.into() };
+        let request =
+            v0::NetmonServiceListEndpointsRequest { tap: tap.into(), state: state.into() };
         let response = client.list_endpoints(request).await.expect("a list").into_inner();
         response.endpoints.into_iter().map(|one| one.scoped).collect::<Vec<_>>()
     };
@@ -222,10 +225,10 @@ async fn the_daemons_answers_are_handed_on_whole() {
     let ports = client.list_ports(v0::NetmonServiceListPortsRequest {}).await.expect("ports");
     let [port] = &ports.get_ref().ports[..] else { panic!("one port") };
     assert_eq!((&*port.ingress_hook, &*port.egress_hook, &*port.mac), ("xdp-native", "", ""));
-    assert_eq!((port.protection(), &*port.why), (
-        v0::Protection::Partial,
-        "egress: somebody detached our program"
-    ));
+    assert_eq!(
+        (port.protection(), &*port.why),
+        (v0::Protection::Partial, "egress: somebody detached our program")
+    );
 
     let request = v0::NetmonServiceGetDropsRequest::default();
     let drops = client.get_drops(request).await.expect("drops").into_inner();
@@ -234,10 +237,10 @@ async fn the_daemons_answers_are_handed_on_whole() {
 
     let request = v0::NetmonServiceDetachPortRequest { tap: "tap9".into() };
     let refused = client.detach_port(request).await.expect_err("no such TAP");
-    assert_eq!((refused.code(), refused.message()), (
-        Code::NotFound,
-        &*PortError::NotFound("tap9".into()).to_string()
-    ));
+    assert_eq!(
+        (refused.code(), refused.message()),
+        (Code::NotFound, &*PortError::NotFound("tap9".into()).to_string())
+    );
     let request = v0::NetmonServiceAttachPortRequest { tap: "../tap0".into() };
     let refused = client.attach_port(request).await.expect_err("no name");
     assert_eq!(refused.code(), Code::InvalidArgument);
@@ -283,7 +286,8 @@ async fn standard_tools_find_their_way() {
     };
     let mut client = ServerReflectionClient::new(channel);
     let request = Request::new(tokio_stream::once(request));
-    let mut answers = client.server_reflection_info(request).await.expect("reflection").into_inner();
+    let mut answers =
+        client.server_reflection_info(request).await.expect("reflection").into_inner();
     let answer = answers.message().await.expect("an answer").expect("one");
     assert!(matches!(answer.message_response, Some(MessageResponse::FileDescriptorResponse(_))));
 }

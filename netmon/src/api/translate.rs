@@ -84,16 +84,31 @@ pub(super) fn counters(counters: &Counters) -> v0::NetmonServiceGetDropsResponse
         ..Default::default()
     };
     for row in &counters.rows {
-        let (tap, ifindex, packets, bytes) = (row.tap.to_string(), row.index, row.packets, row.bytes);
+        let (tap, ifindex, packets, bytes) =
+            (row.tap.to_string(), row.index, row.packets, row.bytes);
         let direction = direction(row.direction).into();
         match row.verdict {
             Err(reason) => {
                 let reason = reason.name().to_owned();
-                response.drops.push(v0::DropCount { tap, ifindex, direction, reason, packets, bytes });
+                response.drops.push(v0::DropCount {
+                    tap,
+                    ifindex,
+                    direction,
+                    reason,
+                    packets,
+                    bytes,
+                });
             }
             Ok(kind) => {
                 let kind = kind.name().to_owned();
-                response.passes.push(v0::PassCount { tap, ifindex, direction, kind, packets, bytes });
+                response.passes.push(v0::PassCount {
+                    tap,
+                    ifindex,
+                    direction,
+                    kind,
+                    packets,
+                    bytes,
+                });
             }
         }
     }
@@ -109,10 +124,14 @@ const fn direction(direction: Direction) -> v0::Direction {
 
 pub(super) fn refused(error: &PortError) -> Status {
     let code = match error {
-        PortError::NotFound(_) | PortError::Refused { source: AttachError::Gone, .. } => Code::NotFound,
+        PortError::NotFound(_) | PortError::Refused { source: AttachError::Gone, .. } => {
+            Code::NotFound
+        }
         PortError::NotTap(_)
         | PortError::NotAttached(_)
-        | PortError::Refused { source: AttachError::Foreign { .. }, .. } => Code::FailedPrecondition,
+        | PortError::Refused { source: AttachError::Foreign { .. }, .. } => {
+            Code::FailedPrecondition
+        }
         PortError::Refused { source: AttachError::Kernel { .. }, .. } => Code::Internal,
         PortError::Maps { .. } => Code::ResourceExhausted,
     };

@@ -1,0 +1,167 @@
+//! What programs read: the names and the order of the fields are an interface.
+
+use jiff::Timestamp;
+use netmon_api::v0;
+use serde::Serialize;
+
+/// An address behind a TAP.
+#[derive(Debug, Serialize)]
+pub(super) struct Endpoint<'a> {
+    tap: &'a str,
+    ifindex: u32,
+    address: &'a str,
+    scoped: &'a str,
+    mac: &'a str,
+    state: &'static str,
+    origin: &'a str,
+    first_seen: Option<String>,
+    last_seen: Option<String>,
+    /// Always null: netmon does not ask yet whether auraed answers there.
+    auraed: Option<()>,
+    /// Always null: netmon does not look yet for the process that holds the TAP.
+    owner: Option<()>,
+    /// From this host to the guest. Only the TAP: netmon does not look yet into nested hosts.
+    path: [&'a str; 1],
+}
+
+impl<'a> From<&'a v0::Endpoint> for Endpoint<'a> {
+    fn from(one: &'a v0::Endpoint) -> Self {
+        Self {
+            tap: &one.tap,
+            ifindex: one.ifindex,
+            address: &one.address,
+            scoped: &one.scoped,
+            mac: &one.mac,
+            state: state(one.state()),
+            origin: &one.origin,
+            first_seen: one.first_seen.as_ref().and_then(rfc3339),
+            last_seen: one.last_seen.as_ref().and_then(rfc3339),
+            auraed: None,
+            owner: None,
+            path: [&one.tap],
+        }
+    }
+}
+
+/// A TAP with our programs.
+#[derive(Debug, Serialize)]
+pub(super) struct Port<'a> {
+    tap: &'a str,
+    ifindex: u32,
+    mode: &'a str,
+    profile: &'a str,
+    hook: Hook<'a>,
+    mac: Option<&'a str>,
+    bindings: u32,
+    quota: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct Hook<'a> {
+    ingress: Option<&'a str>,
+    egress: Option<&'a str>,
+}
+
+impl<'a> From<&'a v0::Port> for Port<'a> {
+    fn from(port: &'a v0::Port) -> Self {
+        Self {
+            tap: &port.tap,
+            ifindex: port.ifindex,
+            mode: &port.mode,
+            profile: &port.profile,
+            hook: Hook { ingress: some(&port.ingress_hook), egress: some(&port.egress_hook) },
+            mac: some(&port.mac),
+            bindings: port.bindings,
+            quota: port.quota,
+        }
+    }
+}
+
+/// What protects a TAP.
+#[derive(Debug, Serialize)]
+pub(super) struct Status<'a> {
+    tap: &'a str,
+    ifindex: u32,
+    protection: &'static str,
+    why: Option<&'a str>,
+}
+
+impl<'a> From<&'a v0::Port> for Status<'a> {
+    fn from(port: &'a v0::Port) -> Self {
+        let protection = protection(port.protection());
+        Self { tap: &port.tap, ifindex: port.ifindex, protection, why: some(&port.why) }
+    }
+}
+
+/// Frames that were dropped for a reason, or passed as a kind.
+#[derive(Debug, Serialize)]
+pub(super) struct Count<'a> {
+    /// Null: an interface without policy.
+    tap: Option<&'a str>,
+    direction: &'static str,
+    #[serde(flatten)]
+    verdict: Verdict<'a>,
+    packets: u64,
+    bytes: u64,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Verdict<'a> {
+    Reason(&'a str),
+    Kind(&'a str),
+}
+
+impl<'a> From<&'a v0::DropCount> for Count<'a> {
+    fn from(row: &'a v0::DropCount) -> Self {
+        let (direction, verdict) = (direction(row.direction()), Verdict::Reason(&row.reason));
+        Self { tap: some(&row.tap), direction, verdict, packets: row.packets, bytes: row.bytes }
+    }
+}
+
+impl<'a> From<&'a v0::PassCount> for Count<'a> {
+    fn from(row: &'a v0::PassCount) -> Self {
+        let (direction, verdict) = (direction(row.direction()), Verdict::Kind(&row.kind));
+        Self { tap: some(&row.tap), direction, verdict, packets: row.packets, bytes: row.bytes }
+    }
+}
+
+/// The contract says "none" with an empty string.
+fn some(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+/// UTC, to the millisecond.
+fn rfc3339(time: &prost_types::Timestamp) -> Option<String> {
+    let time = Timestamp::new(time.seconds, time.nanos).ok()?;
+    Some(format!("{time:.3}"))
+}
+
+pub(super) const fn state(state: v0::EndpointState) -> &'static str {
+    match state {
+        v0::EndpointState::Unspecified => "unknown",
+        v0::EndpointState::Tentative => "tentative",
+        v0::EndpointState::Reachable => "reachable",
+        v0::EndpointState::Stale => "stale",
+        v0::EndpointState::Probing => "probing",
+        v0::EndpointState::Unreachable => "unreachable",
+    }
+}
+
+pub(super) const fn protection(protection: v0::Protection) -> &'static str {
+    match protection {
+        v0::Protection::Unspecified => "unknown",
+        v0::Protection::Confined => "confined",
+        v0::Protection::Observed => "observed",
+        v0::Protection::Partial => "partial",
+        v0::Protection::Unprotected => "unprotected",
+    }
+}
+
+pub(super) const fn direction(direction: v0::Direction) -> &'static str {
+    match direction {
+        v0::Direction::Unspecified => "unknown",
+        v0::Direction::Ingress => "ingress",
+        v0::Direction::Egress => "egress",
+    }
+}

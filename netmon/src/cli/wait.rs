@@ -1,0 +1,183 @@
+//! `netmon wait`: come back when a TAP's guest has come so far.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, IsTerminal as _},
+    time::Duration,
+};
+
+use netmon_api::{Client, v0, v0::netmon_service_watch_endpoints_response::Event};
+use tokio::time;
+
+use super::{client::Daemon, failure::Failure, output, ports, tap};
+
+const EXAMPLES: &str = "\
+endpoint   the guest has an address
+reachable  it has one, and was heard within half a minute
+confined   frames of both directions are judged
+gone       no address is known behind the TAP, be it that the TAP is gone
+
+The TAP need not be there yet. If it is not in the end, the exit code is 3; if
+it is, but has not come so far, 124.
+
+Examples:
+  netmon wait tap0 reachable && curl \"http://$(netmon resolve tap0)/\"
+  netmon wait tap0 gone --timeout 5s";
+
+/// How often to ask what protects a port: the kernel tells nobody of it, so the daemon reads it when asked.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// The TAP
+    #[arg(value_parser = tap)]
+    tap: String,
+    /// What to wait for
+    #[arg(value_name = "STATE")]
+    goal: Goal,
+    /// How long: 500ms, 30s, 2m
+    #[arg(long, default_value = "30s", value_parser = humantime::parse_duration)]
+    timeout: Duration,
+    #[command(flatten)]
+    daemon: Daemon,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Goal {
+    Endpoint,
+    Confined,
+    Reachable,
+    Gone,
+}
+
+impl Goal {
+    /// What it is called before it is reached.
+    const fn missing(self) -> &'static str {
+        match self {
+            Self::Endpoint => "no endpoint",
+            Self::Confined => "not confined",
+            Self::Reachable => "not reachable",
+            Self::Gone => "not gone",
+        }
+    }
+}
+
+pub(super) async fn run(args: &Args) -> Result<(), Failure> {
+    let mut client = args.daemon.connect().await?;
+    let mut behind = Behind::new(&args.tap);
+    if io::stderr().is_terminal() {
+        let timeout = humantime::format_duration(args.timeout);
+        output::note(&format!(
+            "{}: {} yet; waiting up to {timeout}",
+            args.tap,
+            args.goal.missing()
+        ));
+    }
+    let reached = async {
+        match args.goal {
+            Goal::Confined => confined(&mut client, &mut behind).await,
+            Goal::Endpoint | Goal::Reachable | Goal::Gone => {
+                follow(&mut client, args.goal, &mut behind).await
+            }
+        }
+    };
+    if let Ok(result) = time::timeout(args.timeout, reached).await {
+        return result;
+    }
+    let is_port = ports::list(&mut client).await?.iter().any(|port| port.tap == args.tap);
+    Err(too_late(args, behind.was_there || is_port))
+}
+
+fn too_late(args: &Args, is_there: bool) -> Failure {
+    let Args { tap, goal, timeout, .. } = args;
+    let timeout = humantime::format_duration(*timeout);
+    if is_there {
+        let missing = goal.missing();
+        Failure::TimedOut(format!(
+            "{tap}: {missing} within {timeout} (netmon status and netmon endpoints say how far it is)"
+        ))
+    } else {
+        Failure::NotFound(format!(
+            "{tap}: no such TAP within {timeout} (is the VM running? netmon ports lists those attached)"
+        ))
+    }
+}
+
+/// Hears of each change from the daemon.
+async fn follow(client: &mut Client, goal: Goal, behind: &mut Behind) -> Result<(), Failure> {
+    let request = v0::NetmonServiceWatchEndpointsRequest { since: None };
+    let mut stream = client.watch_endpoints(request).await?.into_inner();
+    while let Some(message) = stream.message().await? {
+        if let Some(event) = message.event {
+            behind.hear(event);
+        }
+        if behind.is(goal) {
+            return Ok(());
+        }
+    }
+    Err(Failure::Unreachable("the daemon has ended the stream".to_owned()))
+}
+
+async fn confined(client: &mut Client, behind: &mut Behind) -> Result<(), Failure> {
+    loop {
+        if let Some(port) = ports::list(client).await?.iter().find(|port| port.tap == behind.tap) {
+            behind.was_there = true;
+            if port.protection() == v0::Protection::Confined {
+                return Ok(());
+            }
+        }
+        time::sleep(ASK_AGAIN).await;
+    }
+}
+
+/// The addresses behind one TAP.
+#[derive(Debug)]
+pub(super) struct Behind {
+    tap: String,
+    /// By scoped address.
+    states: BTreeMap<String, v0::EndpointState>,
+    pub(super) was_there: bool,
+}
+
+impl Behind {
+    pub(super) fn new(tap: &str) -> Self {
+        Self { tap: tap.to_owned(), states: BTreeMap::new(), was_there: false }
+    }
+
+    pub(super) fn hear(&mut self, event: Event) {
+        match event {
+            Event::Snapshot(all) => {
+                self.states.clear();
+                all.endpoints.into_iter().for_each(|one| self.there(one));
+            }
+            Event::Added(one) | Event::Updated(one) => self.there(one),
+            Event::Removed(one) => {
+                self.states.remove(&one.scoped);
+            }
+        }
+    }
+
+    fn there(&mut self, one: v0::Endpoint) {
+        let state = one.state();
+        if one.tap == self.tap {
+            self.was_there = true;
+            self.states.insert(one.scoped, state);
+        } else {
+            // Its TAP may have had this name before.
+            self.states.remove(&one.scoped);
+        }
+    }
+
+    pub(super) fn is(&self, goal: Goal) -> bool {
+        match goal {
+            Goal::Endpoint => !self.states.is_empty(),
+            Goal::Reachable => {
+                self.states.values().any(|state| *state == v0::EndpointState::Reachable)
+            }
+            Goal::Gone => self.states.is_empty(),
+            // Not to be seen from its addresses.
+            Goal::Confined => false,
+        }
+    }
+}
