@@ -7,6 +7,12 @@ mod translate;
 mod watch;
 
 #[cfg(test)]
+#[allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that panics has failed"
+)]
 mod tests;
 
 use std::time::Duration;

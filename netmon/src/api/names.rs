@@ -110,6 +110,7 @@ pub(super) fn find<'a>(endpoints: &'a [Endpoint], name: &str) -> Result<&'a Endp
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used, clippy::panic, reason = "a test that panics has failed")]
 mod tests {
     use netmon_common::Kind;
 

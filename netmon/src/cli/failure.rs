@@ -58,10 +58,8 @@ impl Failure {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::BrokenPipe => Self::Unread,
-            _ => Self::Failed(error.to_string()),
-        }
+        let is_unread = error.kind() == io::ErrorKind::BrokenPipe;
+        if is_unread { Self::Unread } else { Self::Failed(error.to_string()) }
     }
 }
 

@@ -17,6 +17,12 @@ mod wait;
 mod watch;
 
 #[cfg(test)]
+#[allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that panics has failed"
+)]
 mod tests;
 
 use std::process::ExitCode;

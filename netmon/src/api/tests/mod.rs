@@ -1,0 +1,115 @@
+//! The service over a real socket, as a client sees it.
+
+mod answers;
+mod watch;
+
+use std::{net::Ipv6Addr, path::PathBuf};
+
+use netmon_api::Client;
+use netmon_common::{Kind, Reason, abi};
+use tokio::{
+    net::UnixListener,
+    sync::{mpsc, oneshot},
+};
+
+use crate::{
+    command::{Command, CounterRow, Counters, IngressHook, PortStatus, Protection},
+    endpoints::{EndpointTable, Input},
+    ports::PortError,
+    time::Moment,
+    view::{self, Publisher},
+};
+
+/// A service whose daemon is this test.
+struct Daemon {
+    socket: PathBuf,
+    publisher: Publisher,
+    table: EndpointTable,
+    shutdown: Option<oneshot::Sender<()>>,
+}
+
+impl Daemon {
+    fn start(name: &str) -> Self {
+        let socket = std::env::temp_dir().join(format!("netmon-api-{name}-{}", std::process::id()));
+        std::fs::remove_file(&socket).ok();
+        let listener = UnixListener::bind(&socket).expect("a socket");
+        let (publisher, view) = view::new(77);
+        let (commands, mut asked) = mpsc::channel(4);
+        let (shutdown, asked_to_end) = oneshot::channel();
+        tokio::spawn(async move { while let Some(()) = asked.recv().await.map(answer) {} });
+        tokio::spawn(super::serve(listener, view, commands, async {
+            asked_to_end.await.ok();
+        }));
+        Self { socket, publisher, table: EndpointTable::default(), shutdown: Some(shutdown) }
+    }
+
+    async fn client(&self) -> Client {
+        netmon_api::connect(&self.socket).await.expect("the daemon listens")
+    }
+
+    /// A guest behind `tap` speaks.
+    fn guest(&mut self, port: u32, tap: &str, address: &str) {
+        let now = Moment::now();
+        let address: Ipv6Addr = address.parse().expect("an address");
+        let key = abi::BindingKey { link: port, address: address.octets() };
+        let nanos = Moment::default();
+        let binding = abi::Binding {
+            port,
+            mac: [2, 0xfc, 0, 0, 0, 1],
+            state: abi::State::Valid.number(),
+            origin: Kind::Dad.number(),
+            last_seen: now.since(nanos).as_nanos() as u64,
+            first_seen: now.since(nanos).as_nanos() as u64,
+            ..Default::default()
+        };
+        self.apply(Input::Port { index: port, name: tap.into(), epoch: 0 });
+        self.apply(Input::Binding(key, binding));
+    }
+
+    fn apply(&mut self, input: Input) {
+        let changes = self.table.apply(input, Moment::now());
+        self.publisher.publish(&self.table, changes);
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        std::fs::remove_file(&self.socket).ok();
+    }
+}
+
+/// tap0 is confined; there is no other.
+fn answer(command: Command) {
+    let port = PortStatus {
+        tap: "tap0".into(),
+        index: 7,
+        link: 7,
+        ingress: Some(IngressHook::XdpNative),
+        egress: None,
+        mac: None,
+        bindings: 1,
+        quota: 8,
+        protection: Protection::Partial("egress: somebody detached our program".into()),
+    };
+    let refused = |tap: &str| PortError::NotFound(tap.into());
+    let row = |verdict| CounterRow {
+        tap: "tap0".into(),
+        index: 7,
+        direction: abi::Direction::Ingress,
+        verdict,
+        packets: 2,
+        bytes: 120,
+    };
+    match command {
+        Command::ListPorts(answer) => answer.send(vec![port]).expect("somebody asked"),
+        Command::Attach(tap, answer) if &*tap == "tap0" => {
+            answer.send(Ok(port)).expect("somebody asked");
+        }
+        Command::Attach(tap, answer) => answer.send(Err(refused(&tap))).expect("somebody asked"),
+        Command::Detach(tap, answer) => answer.send(Err(refused(&tap))).expect("somebody asked"),
+        Command::Counters(_, answer) => {
+            let rows = vec![row(Ok(Kind::Dad)), row(Err(Reason::Ipv4))];
+            answer.send(Ok(Counters { rows, events_lost: 3 })).expect("somebody asked");
+        }
+    }
+}

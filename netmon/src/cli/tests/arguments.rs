@@ -1,0 +1,66 @@
+//! What people type.
+
+use clap::{CommandFactory as _, Parser as _};
+
+use super::super::Cli;
+
+#[test]
+fn the_arguments_are_sound() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn every_verb_has_an_example() {
+    for verb in Cli::command().get_subcommands() {
+        let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+        assert!(help.contains(&format!("\n  netmon {}", verb.get_name())), "{}", verb.get_name());
+        assert!(help.lines().all(|line| line.len() <= 80), "{}", verb.get_name());
+    }
+}
+
+#[test]
+fn arguments_are_checked_before_anything_is_done() {
+    for line in [
+        "run",
+        "run --tap vm* --tap tap[0-9] --log json --bpffs /sys/fs/bpf/other",
+        "endpoints --tap tap0 --state stale -o json --socket /tmp/s",
+        "watch --since 1764000000000000:42 -o json",
+        "resolve tap0 --port 80",
+        "wait tap0 reachable --timeout 1500ms",
+        "wait tap0 gone",
+        "ports -o table",
+        "status --check",
+        "drops --tap tap0 --passed",
+        "attach tap0",
+        "detach tap0",
+        "explain",
+        "explain nd_rate",
+        "explain dad",
+    ] {
+        assert!(
+            Cli::try_parse_from(["netmon"].into_iter().chain(line.split(' '))).is_ok(),
+            "{line}"
+        );
+    }
+    for line in [
+        "run --tap vm[",
+        "run --log xml",
+        "endpoints --tap a/b",
+        "endpoints --state well",
+        "watch -o table",
+        "watch --since 42",
+        "watch --since -1:42",
+        "resolve",
+        "resolve tap0 --port 65536",
+        "wait tap0",
+        "wait tap0 ready",
+        "wait tap0 gone --timeout 30",
+        "attach sixteen_bytes_xx",
+        "detach ..",
+        "explain nothing",
+        "nothing",
+    ] {
+        let refused = Cli::try_parse_from(["netmon"].into_iter().chain(line.split(' ')));
+        assert_eq!(refused.map(|_| ()).map_err(|error| error.exit_code()), Err(2), "{line}");
+    }
+}
