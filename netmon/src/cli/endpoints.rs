@@ -19,7 +19,8 @@ probing      being asked
 unreachable  did not answer
 
 Addresses behind one TAP come by rank: those that duplicate address detection
-confirmed, then those only seen, then those still asked for.
+confirmed, then those only seen, then those still asked for. In JSON, auraed
+and owner are null and path is the TAP alone: this version asks for no more.
 
 Examples:
   netmon endpoints
@@ -32,8 +33,8 @@ pub(super) struct Args {
     /// Only behind this TAP
     #[arg(long, value_parser = tap)]
     tap: Option<String>,
-    /// Only in this state
-    #[arg(long)]
+    /// Only in this state, one of those below
+    #[arg(long, hide_possible_values = true)]
     state: Option<State>,
     /// How to print
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]

@@ -29,7 +29,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 pub(super) fn explained(name: Option<&str>, width: Option<usize>) -> String {
     let Some(name) = name else {
         return format!(
-            "Dropped, because the frame is or has:\n\n{}\n\nPassed, being:\n\n{}",
+            "Why frames are dropped:\n\n{}\n\nWhat frames pass:\n\n{}",
             output::glossary(&reasons(), width),
             output::glossary(&kinds(), width)
         );

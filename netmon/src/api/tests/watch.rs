@@ -83,3 +83,20 @@ async fn there_is_an_end_to_how_many_may_watch() {
         tokio::task::yield_now().await;
     }
 }
+
+#[tokio::test]
+async fn a_watcher_that_is_too_slow_gets_the_map_anew_and_is_told_what_it_missed() {
+    let mut daemon = Daemon::start("slow");
+    daemon.guest(7, "tap0", "fe80::2");
+    let mut stream = watch(&mut daemon.client().await, None).await.expect("a stream");
+    assert_eq!(heard(&mut stream).await, r#"@1 = ["tap0 fe80::2%7"]"#);
+    // No await in between: the stream's task does not get its turn.
+    for number in 0..=limits::HISTORY {
+        daemon.apply(Input::Port { index: 7, name: format!("tap{number}").into(), epoch: 0 });
+        daemon.apply(Input::Port { index: 7, name: "tap".into(), epoch: 0 });
+    }
+    let message = stream.message().await.expect("no error").expect("a message");
+    let Some(Event::Snapshot(all)) = message.event else { panic!("a snapshot: {message:?}") };
+    assert_eq!(Some(1 + all.missed), message.revision.map(|revision| revision.number));
+    assert_eq!(all.endpoints.len(), 1);
+}
