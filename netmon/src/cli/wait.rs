@@ -1,14 +1,16 @@
 //! `netmon wait`: come back when a TAP's guest has come so far.
 
+mod behind;
+
 use std::{
-    collections::BTreeMap,
     io::{self, IsTerminal as _},
     time::Duration,
 };
 
-use netmon_api::{Client, v0, v0::netmon_service_watch_endpoints_response::Event};
+use netmon_api::{Client, v0};
 use tokio::time;
 
+pub(super) use self::behind::Behind;
 use super::{client::Daemon, failure::Failure, output, ports, tap};
 
 const EXAMPLES: &str = "\
@@ -26,6 +28,9 @@ Examples:
 
 /// How often to ask what protects a port: the kernel tells nobody of it, so the daemon reads it when asked.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
+
+/// How long a wait that was in vain goes on to learn whether there is such a TAP at all.
+const LAST_ASK: Duration = Duration::from_secs(1);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -85,7 +90,10 @@ pub(super) async fn run(args: &Args) -> Result<(), Failure> {
     if let Ok(result) = time::timeout(args.timeout, reached).await {
         return result;
     }
-    let is_port = ports::list(&mut client).await?.iter().any(|port| port.tap == args.tap);
+    let Ok(ports) = time::timeout(LAST_ASK, ports::list(&mut client)).await else {
+        return Err(Failure::Unreachable("the daemon does not answer".to_owned()));
+    };
+    let is_port = ports?.iter().any(|port| port.tap == args.tap);
     Err(too_late(args, behind.was_there || is_port))
 }
 
@@ -128,56 +136,5 @@ async fn confined(client: &mut Client, behind: &mut Behind) -> Result<(), Failur
             }
         }
         time::sleep(ASK_AGAIN).await;
-    }
-}
-
-/// The addresses behind one TAP.
-#[derive(Debug)]
-pub(super) struct Behind {
-    tap: String,
-    /// By scoped address.
-    states: BTreeMap<String, v0::EndpointState>,
-    pub(super) was_there: bool,
-}
-
-impl Behind {
-    pub(super) fn new(tap: &str) -> Self {
-        Self { tap: tap.to_owned(), states: BTreeMap::new(), was_there: false }
-    }
-
-    pub(super) fn hear(&mut self, event: Event) {
-        match event {
-            Event::Snapshot(all) => {
-                self.states.clear();
-                all.endpoints.into_iter().for_each(|one| self.there(one));
-            }
-            Event::Added(one) | Event::Updated(one) => self.there(one),
-            Event::Removed(one) => {
-                self.states.remove(&one.scoped);
-            }
-        }
-    }
-
-    fn there(&mut self, one: v0::Endpoint) {
-        let state = one.state();
-        if one.tap == self.tap {
-            self.was_there = true;
-            self.states.insert(one.scoped, state);
-        } else {
-            // Its TAP may have had this name before.
-            self.states.remove(&one.scoped);
-        }
-    }
-
-    pub(super) fn is(&self, goal: Goal) -> bool {
-        match goal {
-            Goal::Endpoint => !self.states.is_empty(),
-            Goal::Reachable => {
-                self.states.values().any(|state| *state == v0::EndpointState::Reachable)
-            }
-            Goal::Gone => self.states.is_empty(),
-            // Not to be seen from its addresses.
-            Goal::Confined => false,
-        }
     }
 }
