@@ -9,7 +9,7 @@ use super::Goal;
 /// The addresses behind one TAP, as far as was told.
 #[derive(Debug)]
 pub(in crate::cli) struct Behind {
-    tap: String,
+    pub(in crate::cli) tap: String,
     /// By scoped address.
     states: BTreeMap<String, v0::EndpointState>,
     /// Whether it ever had a guest.
