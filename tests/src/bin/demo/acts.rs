@@ -146,9 +146,10 @@ fn attacked(
         wait_for_dad(host, tap)?;
     }
     let witness = Witness::new(host, cast.evil.index)?;
-    let honest = attack::honest();
+    let honest = [attack::honest(), attack::farewell()];
     let before = Ledger::of(host)?;
-    cast.evil.send(&honest)?;
+    let [hello, farewell] = &honest;
+    cast.evil.send(hello)?;
     let own = attack::OWN.to_string();
     daemon.wait_json(&format!("endpoints --tap {EVIL}"), |rows| {
         rows.iter().any(|row| text(row, "address") == own).then_some(())
@@ -157,18 +158,18 @@ fn attacked(
         cast.evil.send(&frame)?;
     }
     // Behind all others on the same queue: when it has come, so has whatever else would.
-    cast.evil.send(&honest)?;
+    cast.evil.send(farewell)?;
     let mut seen = Vec::new();
     wait::until("the last frame", || {
         seen.extend(witness.seen()?);
-        Ok((seen.iter().filter(|frame| **frame == honest).count() == 2).then_some(()))
+        Ok(seen.contains(farewell).then_some(()))
     })?;
     let total = ROUNDS * attack::frames().len();
     screen.say(&format!(
         "{total} forged frames, {ROUNDS} of each kind, between two honest ones:\n"
     ))?;
     screen.command(host, &format!("drops --tap {EVIL}"))?;
-    let forbidden = seen.iter().filter(|frame| **frame != honest).count();
+    let forbidden = seen.iter().filter(|frame| !honest.contains(frame)).count();
     let honest = seen.len() - forbidden;
     Ok(Seen { forbidden, honest, before, after: Ledger::of(host)? })
 }

@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 
 use netmon_common::Reason;
 use netmon_tests::frame::{
-    ALL_NODES, Frame, GLOBAL, GUEST_MAC, ethernet, icmp, mac_option, redirect,
+    ALL_NODES, Frame, GLOBAL, GUEST_MAC, ethernet, icmp, listener_report, mac_option, redirect,
     router_advertisement, tcp,
 };
 
@@ -26,6 +26,12 @@ const ICMPV6: u8 = 58;
 /// What the hostile guest says when nobody suspects it: netmon learns its MAC from that.
 pub(crate) fn honest() -> Vec<u8> {
     advertisement(OWN, MAC).bytes()
+}
+
+/// Another word that may pass. It takes nothing back: after an advertisement without the router flag,
+/// Linux would forget the route that a forged one has brought (RFC 4861 section 7.2.5).
+pub(crate) fn farewell() -> Vec<u8> {
+    from_us(listener_report()).bytes()
 }
 
 /// Its attacks, each with the reason for which it must be dropped, in the order of these.
