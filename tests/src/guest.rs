@@ -93,7 +93,8 @@ impl Guest {
     /// What the sockets say.
     pub fn echoes(&self, host: &Host, address: Ipv6Addr) -> anyhow::Result<()> {
         let (scope, index) = (self.taps.1.index, self.taps.0.index);
-        let listener = self.stack.run(|| Ok(TcpListener::bind(SocketAddrV6::new(address, 0, 0, scope))?))?;
+        let listener =
+            self.stack.run(|| Ok(TcpListener::bind(SocketAddrV6::new(address, 0, 0, scope))?))?;
         let port = listener.local_addr()?.port();
         let server = thread::spawn(move || {
             listener.accept().and_then(|(stream, _)| std::io::copy(&mut &stream, &mut &stream))

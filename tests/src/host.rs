@@ -33,14 +33,21 @@ impl Host {
         // A namespace belongs to a thread: this one makes it and ends; the descriptors hold it.
         let made = thread::spawn(|| -> anyhow::Result<Self> {
             unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS)?;
-            mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
+            mount(
+                None::<&str>,
+                "/",
+                None::<&str>,
+                MsFlags::MS_REC | MsFlags::MS_PRIVATE,
+                None::<&str>,
+            )?;
             mount(Some("bpf"), "/sys/fs/bpf", Some("bpf"), MsFlags::empty(), Some("mode=0700"))?;
             mount(Some("run"), "/run", Some("tmpfs"), MsFlags::empty(), None::<&str>)?;
             let net = File::open("/proc/thread-self/ns/net")?;
             Ok(Self { net, mount: File::open("/proc/thread-self/ns/mnt")? })
         });
         let host = made.join().unwrap_or_else(|_| bail!("the thread panicked"));
-        let host = host.context("cannot make namespaces of the test's own (run the tests as root)")?;
+        let host =
+            host.context("cannot make namespaces of the test's own (run the tests as root)")?;
         host.ip("link set lo up")?;
         Ok(host)
     }
@@ -50,7 +57,10 @@ impl Host {
     /// # Errors
     ///
     /// What `work` says.
-    pub fn run<T: Send>(&self, work: impl FnOnce() -> anyhow::Result<T> + Send) -> anyhow::Result<T> {
+    pub fn run<T: Send>(
+        &self,
+        work: impl FnOnce() -> anyhow::Result<T> + Send,
+    ) -> anyhow::Result<T> {
         thread::scope(|scope| {
             let thread = scope.spawn(|| {
                 setns(self.net.as_fd(), CloneFlags::CLONE_NEWNET)?;
@@ -93,7 +103,8 @@ impl Host {
 ///
 /// It could not be started or has failed, with what it said.
 pub fn succeed(command: &mut Command) -> anyhow::Result<String> {
-    let Output { status, stdout, stderr } = command.output().with_context(|| format!("{command:?}"))?;
+    let Output { status, stdout, stderr } =
+        command.output().with_context(|| format!("{command:?}"))?;
     if !status.success() {
         bail!("{command:?}: {status}: {}", String::from_utf8_lossy(&stderr));
     }

@@ -15,7 +15,10 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// # Errors
 ///
 /// `what` has not come within [`PATIENCE`], or asking failed.
-pub fn until<T>(what: &str, mut ask: impl FnMut() -> anyhow::Result<Option<T>>) -> anyhow::Result<T> {
+pub fn until<T>(
+    what: &str,
+    mut ask: impl FnMut() -> anyhow::Result<Option<T>>,
+) -> anyhow::Result<T> {
     let start = Instant::now();
     loop {
         if let Some(answer) = ask()? {
