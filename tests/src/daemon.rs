@@ -2,22 +2,23 @@
 
 use std::{
     env,
-    fs::{self, File},
-    io::{BufRead as _, BufReader},
+    fs::File,
+    os::unix::fs::FileExt as _,
     path::PathBuf,
-    process::{Child, Command, ExitStatus, Stdio},
-    sync::mpsc::{Receiver, RecvTimeoutError, channel},
-    thread,
+    process::{Child, ExitStatus, Stdio},
 };
 
 use anyhow::{Context as _, bail};
 use nix::{
-    sys::signal::{Signal, kill},
+    sys::{
+        memfd::{MFdFlags, memfd_create},
+        signal::{Signal, kill},
+    },
     unistd::Pid,
 };
 use serde_json::Value;
 
-use crate::{host::Host, wait};
+use crate::{host::Host, lines::Lines, wait};
 
 /// The binary under test: `NETMON_BIN`, which xtask sets, else the debug build of this workspace.
 pub fn binary() -> PathBuf {
@@ -56,17 +57,19 @@ impl Said {
 pub fn netmon(host: &Host, words: &str) -> anyhow::Result<Said> {
     let mut command = host.command(binary());
     let output = command.args(words.split_whitespace()).output();
-    let output = output.with_context(|| format!("{} (cargo xtask build makes it)", binary().display()))?;
+    let output =
+        output.with_context(|| format!("{} (cargo xtask build makes it)", binary().display()))?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ok(Said { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) })
 }
 
-/// A running `netmon run`. Its log is shown where a test fails.
+/// A running `netmon run`. Its log is printed in the end, and the test harness shows that of a test that fails.
 #[derive(Debug)]
 pub struct Daemon<'a> {
     host: &'a Host,
     child: Child,
-    log: PathBuf,
+    log: File,
+    silent: bool,
 }
 
 impl<'a> Daemon<'a> {
@@ -76,13 +79,12 @@ impl<'a> Daemon<'a> {
     ///
     /// It has ended instead, with what it said.
     pub fn start(host: &'a Host, words: &str) -> anyhow::Result<Self> {
-        static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let log = env::temp_dir().join(format!("netmon-test-{}-{number}.log", std::process::id()));
+        // Without a name: nothing is left of it, however the test ends.
+        let log = File::from(memfd_create(c"netmon-log", MFdFlags::MFD_CLOEXEC)?);
         let mut command = host.command(binary());
         command.arg("run").args(words.split_whitespace()).env("RUST_LOG", "netmon=debug");
-        let child = command.stdout(Stdio::null()).stderr(File::create(&log)?).spawn()?;
-        let mut daemon = Self { host, child, log };
+        let child = command.stdout(Stdio::null()).stderr(log.try_clone()?).spawn()?;
+        let mut daemon = Self { host, child, log, silent: false };
         wait::until("an answer of the daemon", || {
             if let Some(status) = daemon.child.try_wait()? {
                 bail!("netmon run: {status}: {}", daemon.log());
@@ -90,6 +92,13 @@ impl<'a> Daemon<'a> {
             Ok((daemon.netmon("status")?.code == Some(0)).then_some(()))
         })?;
         Ok(daemon)
+    }
+
+    /// Keeps its log to itself.
+    #[must_use]
+    pub const fn silent(mut self) -> Self {
+        self.silent = true;
+        self
     }
 
     /// Runs a verb to its end.
@@ -115,7 +124,11 @@ impl<'a> Daemon<'a> {
     /// # Errors
     ///
     /// It never does.
-    pub fn wait_json<T>(&self, words: &str, found: impl Fn(&[Value]) -> Option<T>) -> anyhow::Result<T> {
+    pub fn wait_json<T>(
+        &self,
+        words: &str,
+        found: impl Fn(&[Value]) -> Option<T>,
+    ) -> anyhow::Result<T> {
         let mut last = Value::Null;
         wait::until(&format!("netmon {words}"), || {
             last = self.json(words)?;
@@ -124,24 +137,14 @@ impl<'a> Daemon<'a> {
         .with_context(|| format!("at last: {last}; log: {}", self.log()))
     }
 
-    /// Starts a verb that goes on; its lines come out of the channel.
+    /// Starts a verb that goes on.
     ///
     /// # Errors
     ///
     /// It could not be started.
     pub fn lines(&self, words: &str) -> anyhow::Result<Lines> {
         let mut command = self.host.command(binary());
-        let mut child = command.args(words.split_whitespace()).stdout(Stdio::piped()).spawn()?;
-        let out = child.stdout.take().context("stdout")?;
-        let (sender, lines) = channel();
-        thread::spawn(move || {
-            for line in BufReader::new(out).lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    return;
-                }
-            }
-        });
-        Ok(Lines { child, lines })
+        Lines::of(command.args(words.split_whitespace()))
     }
 
     /// Sends a signal.
@@ -170,7 +173,11 @@ impl<'a> Daemon<'a> {
 
     /// What it has logged.
     pub fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_default()
+        // Not by read(2): its position is the daemon's, too.
+        let mut log = vec![0; self.log.metadata().map_or(0, |log| log.len() as usize)];
+        let length = self.log.read_at(&mut log, 0).unwrap_or_default();
+        log.truncate(length);
+        String::from_utf8_lossy(&log).into_owned()
     }
 }
 
@@ -178,53 +185,8 @@ impl Drop for Daemon<'_> {
     fn drop(&mut self) {
         let _ended = self.child.kill();
         let _ended = self.child.wait();
-        if thread::panicking() {
+        if !self.silent {
             eprintln!("the daemon's log:\n{}", self.log());
         }
-        let _gone = fs::remove_file(&self.log);
     }
-}
-
-/// A verb that goes on.
-#[derive(Debug)]
-pub struct Lines {
-    child: Child,
-    lines: Receiver<String>,
-}
-
-impl Lines {
-    /// Waits for a line that `found` finds something in.
-    ///
-    /// # Errors
-    ///
-    /// None comes.
-    pub fn find<T>(&self, what: &str, found: impl Fn(&str) -> Option<T>) -> anyhow::Result<T> {
-        let mut seen = Vec::new();
-        loop {
-            match self.lines.recv_timeout(wait::PATIENCE) {
-                Ok(line) => match found(&line) {
-                    Some(found) => return Ok(found),
-                    None => seen.push(line),
-                },
-                Err(RecvTimeoutError::Timeout) => bail!("{what}: not in time, after {seen:#?}"),
-                Err(RecvTimeoutError::Disconnected) => bail!("{what}: the stream ended after {seen:#?}"),
-            }
-        }
-    }
-}
-
-impl Drop for Lines {
-    fn drop(&mut self) {
-        let _ended = self.child.kill();
-        let _ended = self.child.wait();
-    }
-}
-
-/// Waits for a command's end.
-///
-/// # Errors
-///
-/// It could not be started.
-pub fn exit_code(command: &mut Command) -> anyhow::Result<Option<i32>> {
-    Ok(command.status()?.code())
 }

@@ -11,16 +11,22 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 
-use crate::host::Host;
+use nix::errno::Errno;
+
+use crate::{host::Host, wait};
 
 mod ioctl {
-    #![expect(missing_docs, reason = "tun(4) has them")]
+    #![allow(missing_docs, reason = "tun(4) has them; the lint fires only in some builds")]
     nix::ioctl_write_ptr_bad!(tun_set_iff, libc::TUNSETIFF, libc::ifreq);
     nix::ioctl_write_int_bad!(tun_set_persist, libc::TUNSETPERSIST);
+    nix::ioctl_read_bad!(get_hardware_address, libc::SIOCGIFHWADDR, libc::ifreq);
 }
 
 /// The longest frame that a TAP takes.
 pub const FRAME: usize = 65_535;
+
+/// Bytes of the virtio-net header in front of the frames of a [`Tap::with_header`].
+pub const HEADER: usize = 10;
 
 /// A TAP, until this is dropped.
 #[derive(Debug)]
@@ -42,6 +48,16 @@ impl Tap {
         Self::open(host, name, libc::IFF_TAP)
     }
 
+    /// A TAP whose frames have a virtio-net header in front, in which a guest asks for offloads (GSO,
+    /// checksums): [`HEADER`] zeros ask for none.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new).
+    pub fn with_header(host: &Host, name: &str) -> anyhow::Result<Self> {
+        Self::open(host, name, libc::IFF_TAP | libc::IFF_VNET_HDR)
+    }
+
     /// A TUN: of the same kind to the kernel, and no TAP.
     ///
     /// # Errors
@@ -54,8 +70,13 @@ impl Tap {
     fn open(host: &Host, name: &str, kind: libc::c_int) -> anyhow::Result<Self> {
         host.run(|| {
             // XDP runs natively only on what is written without blocking.
-            let file = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open("/dev/net/tun");
-            let file = file.context("/dev/net/tun: the tests need it (modprobe tun, run as root)")?;
+            let file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .custom_flags(libc::O_NONBLOCK)
+                .open("/dev/net/tun");
+            let file =
+                file.context("/dev/net/tun: the tests need it (modprobe tun, run as root)")?;
             // SAFETY: plain old data, of which zero is a value.
             let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
             ensure!(name.len() < request.ifr_name.len(), "{name}: too long for an interface");
@@ -63,11 +84,34 @@ impl Tap {
                 *to = from as libc::c_char;
             }
             request.ifr_ifru.ifru_flags = (kind | libc::IFF_NO_PI) as libc::c_short;
-            // SAFETY: TUNSETIFF reads an ifreq, and the descriptor is a tun's.
-            unsafe { ioctl::tun_set_iff(file.as_raw_fd(), &raw const request) }.with_context(|| format!("{name}: TUNSETIFF"))?;
+            // A former TAP of this name lives on while a child that another test is starting has not yet
+            // closed its copy of the descriptor.
+            wait::until(&format!("{name}: TUNSETIFF"), || {
+                // SAFETY: TUNSETIFF reads an ifreq, and the descriptor is a tun's.
+                match unsafe { ioctl::tun_set_iff(file.as_raw_fd(), &raw const request) } {
+                    Ok(_) => Ok(Some(())),
+                    Err(Errno::EBUSY) => Ok(None),
+                    Err(error) => Err(error.into()),
+                }
+            })?;
             let index = nix::net::if_::if_nametoindex(name)?;
             Ok(Self { file, name: name.to_owned(), index })
         })
+    }
+
+    /// The host's MAC on the TAP.
+    ///
+    /// # Errors
+    ///
+    /// The TAP is gone.
+    pub fn mac(&self) -> anyhow::Result<[u8; 6]> {
+        // SAFETY: plain old data, of which zero is a value.
+        let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+        // SAFETY: SIOCGIFHWADDR writes an ifreq, and the descriptor is a tun's, which knows its name.
+        unsafe { ioctl::get_hardware_address(self.file.as_raw_fd(), &raw mut request) }?;
+        // SAFETY: the kernel has written this member.
+        let [a, b, c, d, e, f, ..] = unsafe { request.ifr_ifru.ifru_hwaddr }.sa_data;
+        Ok([a, b, c, d, e, f].map(i8::cast_unsigned))
     }
 
     /// Whether the TAP stays when its descriptor is closed.

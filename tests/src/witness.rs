@@ -20,10 +20,10 @@ impl Witness {
     /// No such interface, or not root.
     pub fn new(host: &Host, index: u32) -> anyhow::Result<Self> {
         host.run(|| {
-            let every = (libc::ETH_P_ALL as u16).to_be();
             let kind = libc::SOCK_RAW | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+            // Protocol 0, no frames: it would hear every interface until it is bound to one.
             // SAFETY: no pointer.
-            let fd = unsafe { libc::socket(libc::AF_PACKET, kind, i32::from(every)) };
+            let fd = unsafe { libc::socket(libc::AF_PACKET, kind, 0) };
             if fd < 0 {
                 return Err(io::Error::last_os_error().into());
             }
@@ -32,16 +32,33 @@ impl Witness {
             // SAFETY: plain old data, of which zero is a value.
             let mut address: libc::sockaddr_ll = unsafe { mem::zeroed() };
             address.sll_family = libc::AF_PACKET as u16;
-            address.sll_protocol = every;
+            address.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
             address.sll_ifindex = i32::try_from(index)?;
             let length = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
             // SAFETY: the address is one of AF_PACKET, of this length.
-            let bound = unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), length) };
+            let bound =
+                unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), length) };
             if bound < 0 {
                 return Err(io::Error::last_os_error().into());
             }
             Ok(Self(socket))
         })
+    }
+
+    /// Sends a frame as the host, past its stack; whether it got past the egress hook.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses it.
+    pub fn send(&self, frame: &[u8]) -> io::Result<bool> {
+        // SAFETY: the buffer is as long as it is said to be.
+        let sent = unsafe { libc::send(self.0.as_raw_fd(), frame.as_ptr().cast(), frame.len(), 0) };
+        if sent >= 0 {
+            return Ok(true);
+        }
+        let error = io::Error::last_os_error();
+        // What a program drops is to the sender as a full queue (net_xmit_errno in linux/netdevice.h).
+        if error.raw_os_error() == Some(libc::ENOBUFS) { Ok(false) } else { Err(error) }
     }
 
     /// The frames that came from the guest since the last time.
@@ -72,7 +89,7 @@ impl Witness {
                 return if error.kind() == ErrorKind::WouldBlock { Ok(frames) } else { Err(error) };
             };
             frame.truncate(got);
-            if from.sll_pkttype != libc::PACKET_OUTGOING as u8 {
+            if from.sll_pkttype != libc::PACKET_OUTGOING {
                 frames.push(frame);
             }
         }

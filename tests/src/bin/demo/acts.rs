@@ -9,6 +9,7 @@ use netmon_tests::{
     frame::GUEST,
     guest::{Guest, INTERFACE, pings, wait_for_dad},
     host::Host,
+    snapshot::Snapshot,
     tap::Tap,
     wait,
     witness::Witness,
@@ -16,12 +17,7 @@ use netmon_tests::{
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::{
-    attack,
-    ledger::{Held, Ledger},
-    screen::Screen,
-    watch::Watch,
-};
+use crate::{attack, ledger::Held, screen::Screen, watch::Watch};
 
 // Short enough for the lines of `netmon watch` to fit into 80 columns.
 const GOOD: &str = "vm-good";
@@ -43,8 +39,8 @@ struct Cast {
 struct Seen {
     forbidden: usize,
     honest: usize,
-    before: Ledger,
-    after: Ledger,
+    before: Snapshot,
+    after: Snapshot,
 }
 
 /// All five acts.
@@ -52,7 +48,7 @@ pub(crate) fn play(screen: &mut Screen) -> anyhow::Result<()> {
     let start = Instant::now();
     screen.say(PROLOGUE)?;
     let host = Host::new()?;
-    let mut daemon = Daemon::start(&host, "")?;
+    let mut daemon = Daemon::start(&host, "")?.silent();
     let cast = map_fills(screen, &host, &daemon)?;
     who_is_where(screen, &host)?;
     let seen = attacked(screen, &host, &daemon, &cast)?;
@@ -147,7 +143,7 @@ fn attacked(
     }
     let witness = Witness::new(host, cast.evil.index)?;
     let honest = [attack::honest(), attack::farewell()];
-    let before = Ledger::of(host)?;
+    let before = Snapshot::of(host)?;
     let [hello, farewell] = &honest;
     cast.evil.send(hello)?;
     let own = attack::OWN.to_string();
@@ -171,7 +167,7 @@ fn attacked(
     screen.command(host, &format!("drops --tap {EVIL}"))?;
     let forbidden = seen.iter().filter(|frame| !honest.contains(frame)).count();
     let honest = seen.len() - forbidden;
-    Ok(Seen { forbidden, honest, before, after: Ledger::of(host)? })
+    Ok(Seen { forbidden, honest, before, after: Snapshot::of(host)? })
 }
 
 fn proofs(

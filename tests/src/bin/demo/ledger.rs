@@ -1,37 +1,11 @@
-//! What must not change while the hostile guest is at work, and what must be gone in the end.
+//! What must be gone in the end.
 
-use std::{collections::BTreeSet, fs, os::unix::fs::MetadataExt as _};
+use std::{fs, os::unix::fs::MetadataExt as _};
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use aya::programs::loaded_programs;
 use netmon_tests::{host::Host, wait};
 use serde_json::Value;
-
-/// Routes, addresses and neighbours of a host.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Ledger(BTreeSet<String>);
-
-impl Ledger {
-    /// As they are now.
-    pub(crate) fn of(host: &Host) -> anyhow::Result<Self> {
-        let mut rows = BTreeSet::new();
-        for words in ["-4 route show table all", "-6 route show table all", "-o addr show"] {
-            rows.extend(host.ip(words)?.lines().map(str::to_owned));
-        }
-        // The last word is the state, which time alone changes.
-        let neighbours = host.ip("neigh show")?;
-        let rows_of = neighbours.lines().filter_map(|row| row.trim_end().rsplit_once(' '));
-        rows.extend(rows_of.map(|(row, _state)| row.to_owned()));
-        Ok(Self(rows))
-    }
-
-    /// Fails with what has changed until `after`.
-    pub(crate) fn is_still(&self, after: &Self) -> anyhow::Result<()> {
-        let changed: Vec<_> = self.0.symmetric_difference(&after.0).collect();
-        ensure!(changed.is_empty(), "changed: {changed:?}");
-        Ok(())
-    }
-}
 
 /// What the kernel holds for the demo.
 #[derive(Debug)]
