@@ -25,6 +25,7 @@ pub mod v0 {
     #![allow(
         missing_docs,
         unused_qualifications,
+        clippy::allow_attributes_without_reason,
         clippy::pedantic,
         clippy::indexing_slicing,
         clippy::large_futures,

@@ -67,7 +67,9 @@ impl TryFrom<u8> for State {
 }
 
 /// Map `PORTS`: interface index → policy. User space writes, the kernel side reads.
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(
+    FromBytes, IntoBytes, Immutable, KnownLayout, Clone, Copy, Debug, PartialEq, Eq, Default,
+)]
 #[repr(C)]
 pub struct PortPolicy {
     /// The broadcast domain: the interface index of the TAP, or of its bridge.
@@ -90,7 +92,9 @@ const _: () = assert!(size_of::<PortPolicy>() == 32 && offset_of!(PortPolicy, ep
 
 /// Map `PORT_STATE`: interface index → what the kernel side remembers. User space makes the entry, and
 /// from then on only reads it.
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(
+    FromBytes, IntoBytes, Immutable, KnownLayout, Clone, Copy, Debug, PartialEq, Eq, Default,
+)]
 #[repr(C)]
 pub struct PortState {
     /// The first MAC seen: epoch in the upper 16 bits, MAC in the lower 48; zero: none yet.
@@ -103,8 +107,19 @@ const _: () = assert!(size_of::<PortState>() == 16 && offset_of!(PortState, clai
 /// Key of map `BINDINGS`: an address on a link. Every guest may have the same address on a TAP of its
 /// own: an address alone names nobody.
 #[derive(
-    FromBytes, IntoBytes, Immutable, KnownLayout, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord,
-    Hash, Default,
+    FromBytes,
+    IntoBytes,
+    Immutable,
+    KnownLayout,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
 )]
 #[repr(C)]
 pub struct BindingKey {
@@ -116,7 +131,9 @@ pub struct BindingKey {
 const _: () = assert!(size_of::<BindingKey>() == 20 && offset_of!(BindingKey, address) == 4);
 
 /// Map `BINDINGS`: who holds an address. The kernel side inserts, user space removes.
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(
+    FromBytes, IntoBytes, Immutable, KnownLayout, Clone, Copy, Debug, PartialEq, Eq, Default,
+)]
 #[repr(C)]
 pub struct Binding {
     /// Nanoseconds since boot (CLOCK_BOOTTIME) of the first claim.
@@ -139,7 +156,9 @@ pub struct Binding {
 const _: () = assert!(size_of::<Binding>() == 32 && offset_of!(Binding, mac) == 22);
 
 /// Frames and their bytes.
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(
+    FromBytes, IntoBytes, Immutable, KnownLayout, Clone, Copy, Debug, PartialEq, Eq, Default,
+)]
 #[repr(C)]
 pub struct Count {
     /// Frames.
@@ -175,7 +194,9 @@ const _: () = assert!(size_of::<PortCounters>() == 1792);
 pub const NO_PORT: u32 = 0;
 
 /// Map `RING`, per CPU, one entry: the ring buffer's own ledger. Emitted is wanted less lost.
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(
+    FromBytes, IntoBytes, Immutable, KnownLayout, Clone, Copy, Debug, PartialEq, Eq, Default,
+)]
 #[repr(C)]
 pub struct RingCount {
     /// Events that were to be told.
@@ -186,7 +207,9 @@ pub struct RingCount {
 const _: () = assert!(size_of::<RingCount>() == 16);
 
 /// A record of the ring buffer: this binding is new, or has changed its state.
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(
+    FromBytes, IntoBytes, Immutable, KnownLayout, Clone, Copy, Debug, PartialEq, Eq, Default,
+)]
 #[repr(C)]
 pub struct Event {
     /// [`VERSION`] of the writer.

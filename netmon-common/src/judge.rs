@@ -52,7 +52,8 @@ pub fn ingress(frame: &Frame, port: &Port) -> Result<Pass, Reason> {
     }
     // A unicast MAC with a multicast destination is legal (RFC 6085).
     if frame.destination_mac.is_multicast()
-        && !(frame.destination.is_multicast() && frame.destination_mac.is_group_of(frame.destination))
+        && !(frame.destination.is_multicast()
+            && frame.destination_mac.is_group_of(frame.destination))
     {
         return Err(Reason::DestinationMac);
     }
@@ -143,11 +144,10 @@ fn neighbor_discovery(frame: &Frame, nd: &Nd) -> Result<Kind, Reason> {
     if kind == Kind::NeighborAdvertisement && (nd.target != frame.source || nd.router) {
         return Err(Reason::NdTarget);
     }
-    let astray = match kind {
-        Kind::Dad => frame.destination != nd.target.solicited_node_group(),
-        Kind::NeighborAdvertisement => nd.solicited && frame.destination.is_multicast(),
-        _ => false,
-    };
+    let astray = (kind == Kind::Dad && frame.destination != nd.target.solicited_node_group())
+        || (kind == Kind::NeighborAdvertisement
+            && nd.solicited
+            && frame.destination.is_multicast());
     if astray || (frame.source.is_unspecified() && options.source_mac) {
         return Err(Reason::NdDestination);
     }

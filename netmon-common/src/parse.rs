@@ -246,10 +246,14 @@ fn listener_message<B: Bytes + ?Sized>(bytes: &B, length: usize) -> Result<Upper
     // Router Alert (5, 2, 0, 0) and two octets of padding, PadN or Pad1, on either side.
     let router_alert = matches!(
         header.options,
-        [5, 2, 0, 0, 1, 0] | [5, 2, 0, 0, 0, 0] | [1, 0, 5, 2, 0, 0] | [0, 0, 5, 2, 0, 0]
+        [5, 2, 0, 0, 1, 0]
+            | [5, 2, 0, 0, 0, 0]
+            | [1, 0, 5, 2, 0, 0]
+            | [0, 0, 5, 2, 0, 0]
             | [0, 5, 2, 0, 0, 0]
     );
-    if header.length != 0 || header.next_header != NEXT_HEADER_ICMPV6 || !router_alert || length < 9 {
+    if header.length != 0 || header.next_header != NEXT_HEADER_ICMPV6 || !router_alert || length < 9
+    {
         return Err(Reason::ExtensionHeader);
     }
     match kind {

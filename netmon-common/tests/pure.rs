@@ -65,7 +65,13 @@ fn numbers_are_never_reused_and_names_are_unique() {
         assert_eq!(Kind::try_from(kind.number()), Ok(*kind));
     }
     // The contract: `design` numbers, in the order in which they were given out.
-    let contract = [(1, "runt"), (7, "src_mac"), (17, "router_advert"), (28, "nd_checksum"), (34, "port_unknown")];
+    let contract = [
+        (1, "runt"),
+        (7, "src_mac"),
+        (17, "router_advert"),
+        (28, "nd_checksum"),
+        (34, "port_unknown"),
+    ];
     for (number, name) in contract {
         assert_eq!(Reason::try_from(number).map(Reason::name), Ok(name));
     }

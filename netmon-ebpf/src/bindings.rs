@@ -53,7 +53,9 @@ pub(crate) fn claim(port: &Port, mac: Mac, claim: &Claim) -> Result<(), Reason> 
             binding.origin = held.origin;
         }
         (Step::Replace, Some(_)) => {
-            BINDINGS.insert(&key, &binding, u64::from(BPF_ANY)).map_err(|_| Reason::BindingTable)?;
+            BINDINGS
+                .insert(&key, &binding, u64::from(BPF_ANY))
+                .map_err(|_| Reason::BindingTable)?;
         }
         (Step::Insert | Step::Refresh | Step::Confirm | Step::Replace, _) => {
             insert(port, &claimant, claim, &key, &binding)?;

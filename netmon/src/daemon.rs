@@ -88,6 +88,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         waiting: Vec::new(),
         lost: 0,
         reconciled: None,
+        links_lost: true,
     };
 
     let (stop, stopped) = oneshot::channel::<()>();
@@ -118,6 +119,8 @@ struct Daemon {
     /// Events that the ring has lost, as far as was seen.
     lost: u64,
     reconciled: Option<Instant>,
+    /// Link messages were lost, and looking at all links has failed.
+    links_lost: bool,
 }
 
 impl Daemon {
@@ -134,7 +137,11 @@ impl Daemon {
             let inputs = tokio::select! {
                 // Links first: what a new TAP's guest says in the meantime is for its program.
                 biased;
-                news = links.next() => self.links(news?),
+                news = links.next() => match news? {
+                    LinkNews::Tap(tap) => self.changed(|ports| ports.tap(tap)),
+                    LinkNews::Gone(index) => self.changed(|ports| ports.gone(index)),
+                    LinkNews::Lost => self.all_links(&links).await,
+                },
                 done = egress_done.recv() => {
                     self.egress(done.context("the egress thread ended")?, &links).await;
                     Vec::new()
@@ -145,7 +152,11 @@ impl Daemon {
                     keys.filter_map(|key| Some(Input::Binding(key, self.ports.maps().binding(&key)?))).collect()
                 }
                 Some(command) = commands.recv() => self.command(command, &links).await,
-                _ = clock.tick() => self.tick(),
+                _ = clock.tick() => {
+                    let mut inputs = if self.links_lost { self.all_links(&links).await } else { Vec::new() };
+                    inputs.extend(self.tick());
+                    inputs
+                }
             };
             self.fold(inputs);
         }
@@ -157,17 +168,30 @@ impl Daemon {
         self.publisher.publish(&self.table, changes);
     }
 
-    fn links(&mut self, news: LinkNews) -> Vec<Input> {
-        let inputs = match news {
-            LinkNews::Tap(tap) => self.ports.tap(tap),
-            LinkNews::Gone(index) => self.ports.gone(index),
-            LinkNews::All(taps) => self.ports.all(taps),
-        };
+    /// Tells the ports of links.
+    fn changed(&mut self, tell: impl FnOnce(&mut Ports) -> Vec<Input>) -> Vec<Input> {
+        let inputs = tell(&mut self.ports);
         if !inputs.is_empty() {
             // Bindings of a former guest are to be removed: at the next tick, for all of them.
             self.reconciled = None;
         }
         inputs
+    }
+
+    /// Looks at all links: at start, after lost messages, and when a person names a TAP whose message may
+    /// still be under way.
+    async fn all_links(&mut self, links: &Links) -> Vec<Input> {
+        match links.all().await {
+            Ok(taps) => {
+                self.links_lost = false;
+                self.changed(|ports| ports.all(taps))
+            }
+            Err(error) => {
+                warn!("{error}");
+                self.links_lost = true;
+                Vec::new()
+            }
+        }
     }
 
     fn tick(&mut self) -> Vec<Input> {
@@ -180,17 +204,21 @@ impl Daemon {
         };
         let due = self.reconciled.is_none_or(|at| at.elapsed() >= RECONCILE);
         if lost == self.lost && !due {
-            return Vec::new();
+            return vec![Input::Tick];
         }
         if lost != self.lost {
-            warn!("the ring buffer was full for {} events: reading the binding table", lost - self.lost);
+            warn!(
+                "the ring buffer was full for {} events: reading the binding table",
+                lost - self.lost
+            );
             self.lost = lost;
         }
         self.reconciled = Some(Instant::now());
         match self.ports.maps().bindings() {
             Ok(bindings) => {
                 let is_current = |(_, binding): &(_, _)| self.table.is_current(binding);
-                let (current, former): (Vec<_>, Vec<_>) = bindings.into_iter().partition(is_current);
+                let (current, former): (Vec<_>, Vec<_>) =
+                    bindings.into_iter().partition(is_current);
                 self.ports.remove_bindings(&former);
                 vec![Input::Table(current)]
             }
@@ -207,7 +235,9 @@ impl Daemon {
         if self.ports.is_pending(index) {
             return;
         }
-        for (_, reply) in self.waiting.extract_if(.., |(port, _)| *port == index).collect::<Vec<_>>() {
+        for (_, reply) in
+            self.waiting.extract_if(.., |(port, _)| *port == index).collect::<Vec<_>>()
+        {
             self.reply_status(index, reply, links).await;
         }
     }
@@ -224,7 +254,7 @@ impl Daemon {
                 Vec::new()
             }
             Command::Attach(name, reply) => {
-                let mut inputs = self.fresh_links(links).await;
+                let mut inputs = self.all_links(links).await;
                 match self.ports.attach(&name) {
                     Ok((index, attached)) => {
                         inputs.extend(attached);
@@ -241,7 +271,7 @@ impl Daemon {
                 inputs
             }
             Command::Detach(name, reply) => {
-                let mut inputs = self.fresh_links(links).await;
+                let mut inputs = self.all_links(links).await;
                 match self.ports.detach(&name) {
                     Ok(detached) => {
                         inputs.extend(detached);
@@ -252,17 +282,6 @@ impl Daemon {
                     }
                 }
                 inputs
-            }
-        }
-    }
-
-    /// A person names a TAP that exists now; its message may still be under way.
-    async fn fresh_links(&mut self, links: &Links) -> Vec<Input> {
-        match links.all().await {
-            Ok(taps) => self.ports.all(taps),
-            Err(error) => {
-                warn!("{error}");
-                Vec::new()
             }
         }
     }
@@ -283,7 +302,9 @@ impl Daemon {
         links: &Links,
     ) {
         let status = self.status(links).await.into_iter().find(|port| port.index == index);
-        let _gone = reply.send(status.ok_or_else(|| PortError::NotFound(Arc::from(format!("interface {index}")))));
+        let _gone = reply.send(
+            status.ok_or_else(|| PortError::NotFound(Arc::from(format!("interface {index}")))),
+        );
     }
 }
 
@@ -291,19 +312,27 @@ impl Daemon {
 fn listen(path: &Path) -> anyhow::Result<UnixListener> {
     let shown = path.display();
     if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).with_context(|| format!("{}: cannot make the socket's directory", parent.display()))?;
+        fs::create_dir_all(parent)
+            .with_context(|| format!("{}: cannot make the socket's directory", parent.display()))?;
     }
     match StdStream::connect(path) {
-        Ok(_) => return Err(anyhow!("{shown}: another daemon answers here (stop it, or choose another --socket)")),
+        Ok(_) => {
+            return Err(anyhow!(
+                "{shown}: another daemon answers here (stop it, or choose another --socket)"
+            ));
+        }
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-            fs::remove_file(path).with_context(|| format!("{shown}: cannot remove the socket of a dead daemon"))?;
+            fs::remove_file(path)
+                .with_context(|| format!("{shown}: cannot remove the socket of a dead daemon"))?;
         }
         // What else is there is no socket, or nothing.
         Err(_) => {}
     }
-    let listener = UnixListener::bind(path)
-        .with_context(|| format!("{shown}: cannot listen (is it a file of something else? choose another --socket)"))?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o660)).with_context(|| format!("{shown}: chmod 0660"))?;
+    let listener = UnixListener::bind(path).with_context(|| {
+        format!("{shown}: cannot listen (is it a file of something else? choose another --socket)")
+    })?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o660))
+        .with_context(|| format!("{shown}: chmod 0660"))?;
     Ok(listener)
 }
 

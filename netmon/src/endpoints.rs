@@ -21,10 +21,15 @@ use crate::time::Moment;
 /// How long an address counts as reachable after it was heard (REACHABLE_TIME, RFC 4861 section 10).
 pub const REACHABLE_TIME: Duration = Duration::from_secs(30);
 
+/// How long an address is tentative after the last DAD for it: RetransTimer, RFC 4862 section 5.4. A claim
+/// that another has is dropped before it gets here, so silence means that the guest now uses it
+/// (TENT_LT, RFC 6620 section 3.2.3).
+pub const TENTATIVE_TIME: Duration = Duration::from_secs(1);
+
 /// How far an endpoint has come; the names are those of RFC 4861 and RFC 4862.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
-    /// DAD was seen, nothing else.
+    /// DAD was seen less than [`TENTATIVE_TIME`] ago, nothing else.
     Tentative,
     /// Heard within [`REACHABLE_TIME`].
     Reachable,
@@ -135,7 +140,7 @@ impl EndpointTable {
     pub fn apply(&mut self, input: Input, now: Moment) -> Vec<Change> {
         let mut changes = Vec::new();
         match input {
-            Input::Port { index, name, epoch } => self.port(index, name, epoch, &mut changes),
+            Input::Port { index, name, epoch } => self.port(index, &name, epoch, &mut changes),
             Input::PortGone(index) => {
                 self.ports.remove(&index);
                 self.forget(|endpoint| endpoint.port == index, &mut changes);
@@ -147,7 +152,10 @@ impl EndpointTable {
                     held.insert((binding.port, Ipv6Addr::from(key.address)));
                     self.binding(key, binding, now, &mut changes);
                 }
-                self.forget(|endpoint| !held.contains(&(endpoint.port, endpoint.address)), &mut changes);
+                self.forget(
+                    |endpoint| !held.contains(&(endpoint.port, endpoint.address)),
+                    &mut changes,
+                );
                 self.age(now, &mut changes);
             }
             Input::Tick => self.age(now, &mut changes),
@@ -155,22 +163,28 @@ impl EndpointTable {
         changes
     }
 
-    fn port(&mut self, index: u32, name: Arc<str>, epoch: u16, changes: &mut Vec<Change>) {
-        let old = self.ports.insert(index, Port { name: Arc::clone(&name), epoch });
+    fn port(&mut self, index: u32, name: &Arc<str>, epoch: u16, changes: &mut Vec<Change>) {
+        let old = self.ports.insert(index, Port { name: Arc::clone(name), epoch });
         let Some(old) = old else { return };
         if old.epoch != epoch {
             self.forget(|endpoint| endpoint.port == index, changes);
         }
-        if old.name != name {
+        if old.name != *name {
             let range = (index, Ipv6Addr::UNSPECIFIED)..=(index, Ipv6Addr::from(u128::MAX));
             for (_, endpoint) in self.endpoints.range_mut(range) {
-                endpoint.tap = Arc::clone(&name);
+                endpoint.tap = Arc::clone(name);
                 changes.push(Change::Updated(endpoint.clone()));
             }
         }
     }
 
-    fn binding(&mut self, key: &BindingKey, binding: &Binding, now: Moment, changes: &mut Vec<Change>) {
+    fn binding(
+        &mut self,
+        key: &BindingKey,
+        binding: &Binding,
+        now: Moment,
+        changes: &mut Vec<Change>,
+    ) {
         if !self.is_current(binding) {
             return;
         }
@@ -188,8 +202,8 @@ impl EndpointTable {
             address: Ipv6Addr::from(key.address),
             mac: Mac::new(binding.mac),
             state: match held {
-                abi::State::Tentative => State::Tentative,
-                abi::State::Valid => quiet(last_seen, now),
+                abi::State::Tentative if now.since(last_seen) < TENTATIVE_TIME => State::Tentative,
+                abi::State::Tentative | abi::State::Valid => quiet(last_seen, now),
             },
             origin,
             first_seen: Moment::from_nanos(binding.first_seen),
@@ -205,8 +219,16 @@ impl EndpointTable {
 
     fn age(&mut self, now: Moment, changes: &mut Vec<Change>) {
         for endpoint in self.endpoints.values_mut() {
-            if endpoint.state == State::Reachable && quiet(endpoint.last_seen, now) == State::Stale {
-                endpoint.state = State::Stale;
+            let state = match endpoint.state {
+                State::Tentative if now.since(endpoint.last_seen) < TENTATIVE_TIME => {
+                    State::Tentative
+                }
+                State::Tentative | State::Reachable | State::Stale => {
+                    quiet(endpoint.last_seen, now)
+                }
+            };
+            if state != endpoint.state {
+                endpoint.state = state;
                 changes.push(Change::Updated(endpoint.clone()));
             }
         }

@@ -3,6 +3,11 @@
 //! A message is a hint that something is so now; one may be lost (200 TAPs made at once overrun a default
 //! socket) and then all links are read anew. The only file that knows rtnetlink.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "rtnetlink's enums are open: what was not asked for is passed over"
+)]
+
 use std::{io, sync::Arc};
 
 use futures::{StreamExt as _, TryStreamExt as _, channel::mpsc::UnboundedReceiver};
@@ -44,8 +49,8 @@ pub enum LinkNews {
     Tap(Tap),
     /// No such interface any more, TAP or not.
     Gone(u32),
-    /// Messages were lost: these are all TAPs there are.
-    All(Vec<Tap>),
+    /// Messages were lost: [`Links::all`] tells what there is.
+    Lost,
 }
 
 /// The rtnetlink socket is not to be had, or has failed.
@@ -67,11 +72,10 @@ pub enum LinksError {
 pub struct Links {
     handle: Handle,
     messages: UnboundedReceiver<(NetlinkMessage<RouteNetlinkMessage>, SocketAddr)>,
-    overrun: bool,
 }
 
 impl Links {
-    /// Subscribes. The first [`next`](Self::next) gives all that is there. Called within a tokio runtime.
+    /// Subscribes; what is there already, [`all`](Self::all) tells. Called within a tokio runtime.
     ///
     /// # Errors
     ///
@@ -80,7 +84,7 @@ impl Links {
         let (mut connection, handle, messages) = new_multicast_connection(&[MulticastGroup::Link])?;
         connection.socket_mut().socket_mut().set_rx_buf_sz(RECEIVE_BUFFER as libc::c_int)?;
         tokio::spawn(connection);
-        Ok(Self { handle, messages, overrun: true })
+        Ok(Self { handle, messages })
     }
 
     /// Waits for news. The future may be dropped at any point.
@@ -90,11 +94,6 @@ impl Links {
     /// The socket has failed.
     pub async fn next(&mut self) -> Result<LinkNews, LinksError> {
         loop {
-            if self.overrun {
-                let taps = self.all().await?;
-                self.overrun = false;
-                return Ok(LinkNews::All(taps));
-            }
             let (message, _) = self.messages.next().await.ok_or(LinksError::Closed)?;
             match message.payload {
                 NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => {
@@ -108,13 +107,14 @@ impl Links {
                 {
                     return Ok(LinkNews::Gone(link.header.index));
                 }
-                NetlinkPayload::Overrun(_) => self.overrun = true,
+                NetlinkPayload::Overrun(_) => return Ok(LinkNews::Lost),
                 _ => {}
             }
         }
     }
 
-    /// All TAPs there are now.
+    /// All TAPs there are now. To be awaited to its end: the kernel gives a socket one dump at a time
+    /// (EBUSY).
     ///
     /// # Errors
     ///
@@ -137,9 +137,10 @@ impl Links {
         let index = i32::try_from(index).map_err(io::Error::other)?;
         let filters = self.handle.traffic_filter(index).get().egress().execute();
         let filters: Vec<_> = filters.try_collect().await?;
-        let options = filters.into_iter().flat_map(|filter| filter.attributes).filter_map(|attribute| {
-            if let TcAttribute::Options(options) = attribute { Some(options) } else { None }
-        });
+        let options =
+            filters.into_iter().flat_map(|filter| filter.attributes).filter_map(|attribute| {
+                if let TcAttribute::Options(options) = attribute { Some(options) } else { None }
+            });
         let ids = options.flatten().filter_map(|option| match option {
             TcOption::Bpf(TcFilterBpfOption::ProgId(id)) => Some(id),
             _ => None,
@@ -151,7 +152,9 @@ impl Links {
 /// A TUN is of the same kind as a TAP, and speaks no Ethernet.
 fn tap(link: &LinkMessage) -> Option<Tap> {
     let header = &link.header;
-    if header.interface_family == AddressFamily::Bridge || header.link_layer_type != LinkLayerType::Ether {
+    if header.interface_family == AddressFamily::Bridge
+        || header.link_layer_type != LinkLayerType::Ether
+    {
         return None;
     }
     let mut is_tun = false;

@@ -4,6 +4,8 @@
 //! the slow egress attach is a thread's (`kernel/attach.rs`), whose answer comes back as
 //! [`Ports::egress_done`].
 
+mod status;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -11,14 +13,12 @@ use std::{
 
 use glob::Pattern;
 use netmon_common::{
-    Kind, Mac, Reason,
-    abi::{Binding, BindingKey, Count, Direction, NO_PORT, PortPolicy},
+    abi::{Binding, BindingKey, PortPolicy},
     limits,
 };
 use tracing::{debug, info, warn};
 
 use crate::{
-    command::{CounterRow, Counters, PortStatus, Protection},
     endpoints::Input,
     kernel::{
         attach::{self, AttachError, Done, Egress, EgressAttacher, Ingress, Job},
@@ -129,7 +129,8 @@ impl Ports {
             return self.changed(tap);
         }
         // A refusal is tried again when the TAP changes, and every time all of them are looked at.
-        let wanted = self.forced.contains(&index) || self.wanted.iter().any(|glob| glob.matches(&tap.name));
+        let wanted =
+            self.forced.contains(&index) || self.wanted.iter().any(|glob| glob.matches(&tap.name));
         if !wanted || self.released.contains(&index) {
             return Vec::new();
         }
@@ -161,7 +162,8 @@ impl Ports {
     /// These are all TAPs there are.
     pub fn all(&mut self, taps: Vec<Tap>) -> Vec<Input> {
         let there: BTreeSet<u32> = taps.iter().map(|tap| tap.index).collect();
-        let gone: Vec<u32> = self.taps.keys().copied().filter(|index| !there.contains(index)).collect();
+        let gone: Vec<u32> =
+            self.taps.keys().copied().filter(|index| !there.contains(index)).collect();
         let mut inputs: Vec<Input> = gone.into_iter().flat_map(|index| self.gone(index)).collect();
         inputs.extend(taps.into_iter().flat_map(|tap| self.tap(tap)));
         inputs
@@ -247,54 +249,6 @@ impl Ports {
         self.ports.iter().filter(|(_, port)| is_clsact(port)).map(|(index, _)| *index).collect()
     }
 
-    /// Each port that is wanted, as the kernel says it is. `filters` are the programs found in the clsact
-    /// filters of [`clsact_ports`](Self::clsact_ports).
-    pub fn status(&self, filters: &BTreeMap<u32, Vec<u32>>) -> Vec<PortStatus> {
-        let attached = self.ports.values().map(|port| self.port_status(port, filters));
-        let refused = self.refused.iter().filter_map(|(index, error)| {
-            let tap = self.taps.get(index)?;
-            Some(PortStatus {
-                tap: Arc::clone(&tap.name),
-                index: *index,
-                link: tap.link,
-                ingress: None,
-                egress: None,
-                mac: None,
-                bindings: 0,
-                quota: 0,
-                protection: Protection::Unprotected(error.to_string()),
-            })
-        });
-        let mut rows: Vec<_> = attached.chain(refused).collect();
-        rows.sort_by(|a, b| a.tap.cmp(&b.tap));
-        rows
-    }
-
-    /// The counters of one TAP or all.
-    ///
-    /// # Errors
-    ///
-    /// There is no such port.
-    pub fn counters(&self, name: Option<&Arc<str>>) -> Result<Counters, PortError> {
-        let mut counters = Counters::default();
-        let ports = match name {
-            None => {
-                self.count(Arc::from(""), NO_PORT, &mut counters);
-                self.ports.values().collect()
-            }
-            Some(name) => {
-                let index = self.find(name)?.index;
-                let port = self.ports.get(&index);
-                vec![port.ok_or_else(|| PortError::NotAttached(Arc::clone(name)))?]
-            }
-        };
-        for port in ports {
-            self.count(Arc::clone(&port.tap.name), port.tap.index, &mut counters);
-        }
-        counters.events_lost = self.maps.ring().map(|ring| ring.lost).unwrap_or_default();
-        Ok(counters)
-    }
-
     fn find(&self, name: &Arc<str>) -> Result<&Tap, PortError> {
         let tap = self.taps.values().find(|tap| tap.name == *name);
         tap.ok_or_else(|| match nix::net::if_::if_nametoindex(name.as_ref()) {
@@ -320,7 +274,11 @@ impl Ports {
         let ingress = ingress.inspect_err(|_| self.maps.remove_port(tap.index))?;
         info!(tap = %tap.name, ifindex = tap.index, hook = ingress.hook.name(), "attached");
         let port = Port { tap: tap.clone(), policy, ingress, egress: EgressState::Pending };
-        self.attacher.attach(Job { tap: Arc::clone(&tap.name), index: tap.index, epoch: self.epoch });
+        self.attacher.attach(Job {
+            tap: Arc::clone(&tap.name),
+            index: tap.index,
+            epoch: self.epoch,
+        });
         self.refused.remove(&tap.index);
         self.ports.insert(tap.index, port);
         Ok(Input::Port { index: tap.index, name: Arc::clone(&tap.name), epoch: self.epoch })
@@ -353,67 +311,5 @@ impl Ports {
         drop(port);
         self.maps.remove_port(index);
         vec![Input::PortGone(index)]
-    }
-
-    fn port_status(&self, port: &Port, filters: &BTreeMap<u32, Vec<u32>>) -> PortStatus {
-        let index = port.tap.index;
-        let ingress = port.ingress.link.info();
-        let ingress = ingress.is_ok_and(|info| info.interface == index && info.program == self.xdp.id);
-        let egress = match &port.egress {
-            EgressState::On(Egress::Tcx(link)) => {
-                link.info().is_ok_and(|info| info.interface == index && info.program == self.classifier)
-            }
-            EgressState::On(Egress::Clsact(_)) => {
-                filters.get(&index).is_some_and(|programs| programs.contains(&self.classifier))
-            }
-            EgressState::Pending | EgressState::Refused(_) => false,
-        };
-        let missing = match &port.egress {
-            EgressState::Pending => "host to guest is being attached".to_owned(),
-            EgressState::Refused(error) => format!("host to guest is not confined: {error}"),
-            EgressState::On(_) => format!(
-                "somebody detached the egress program (netmon detach {0}; netmon attach {0})", port.tap.name
-            ),
-        };
-        let detached = "somebody detached the XDP program";
-        let protection = match (ingress, egress) {
-            (true, true) => Protection::Confined,
-            (true, false) => Protection::Partial(missing),
-            (false, true) => Protection::Partial(format!(
-                "{detached} (netmon detach {0}; netmon attach {0})", port.tap.name
-            )),
-            (false, false) => Protection::Unprotected(format!("{detached}, and {missing}")),
-        };
-        let state = self.maps.state(index).unwrap_or_default();
-        let seen = state.mac >> 48 == u64::from(port.policy.epoch);
-        PortStatus {
-            tap: Arc::clone(&port.tap.name),
-            index,
-            link: port.tap.link,
-            ingress: ingress.then_some(port.ingress.hook),
-            egress: match &port.egress {
-                EgressState::On(on) if egress => Some(on.hook()),
-                EgressState::On(_) | EgressState::Pending | EgressState::Refused(_) => None,
-            },
-            mac: seen.then(|| Mac::from_bits(state.mac)),
-            bindings: state.claimed.saturating_sub(port.policy.released),
-            quota: port.policy.quota,
-            protection,
-        }
-    }
-
-    fn count(&self, tap: Arc<str>, index: u32, counters: &mut Counters) {
-        let Some(ledgers) = self.maps.counters(index) else { return };
-        for (direction, ledger) in [(Direction::Ingress, &ledgers.ingress), (Direction::Egress, &ledgers.egress)] {
-            let passed = Kind::ALL.iter().map(|kind| (Ok(*kind), ledger.passed.get(usize::from(kind.number()))));
-            let dropped = Reason::ALL.iter().map(|reason| (Err(*reason), ledger.dropped.get(usize::from(reason.number()))));
-            for (verdict, count) in passed.chain(dropped) {
-                let Count { packets, bytes } = count.copied().unwrap_or_default();
-                if packets > 0 {
-                    let tap = Arc::clone(&tap);
-                    counters.rows.push(CounterRow { tap, index, direction, verdict, packets, bytes });
-                }
-            }
-        }
     }
 }

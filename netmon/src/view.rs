@@ -73,7 +73,9 @@ impl Publisher {
             return;
         }
         let mut endpoints: Vec<Endpoint> = table.iter().cloned().collect();
-        endpoints.sort_by_cached_key(|endpoint| (Arc::clone(&endpoint.tap), endpoint.port, endpoint.rank()));
+        endpoints.sort_by_cached_key(|endpoint| {
+            (Arc::clone(&endpoint.tap), endpoint.port, endpoint.rank())
+        });
         let number = {
             let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
             state.revision.number += changes.len() as u64;

@@ -31,10 +31,13 @@ pub(crate) enum Work {
 }
 
 /// Programs that the tests and the demo call by name.
-const PROGRAMS: &[(&str, Package)] = &[(
-    "ip",
-    Package { name: "iproute2", reason: "namespaces, bridges and addresses of tests and demo" },
-)];
+const PROGRAMS: &[(&str, Package)] = &[
+    (
+        "ip",
+        Package { name: "iproute2", reason: "namespaces, bridges and addresses of tests and demo" },
+    ),
+    ("ping", Package { name: "iputils-ping", reason: "asks whether a guest still answers" }),
+];
 
 const RUSTC: [Package; 3] = [
     Package { name: "rustc-web", reason: "a compiler whose source Debian has" },

@@ -73,11 +73,12 @@ fn a_claim_is_an_endpoint() {
 }
 
 #[test]
-fn dad_is_tentative_until_the_address_is_used() {
+fn dad_is_tentative_until_the_address_is_used_or_a_second_is_over() {
     let dad = Input::Binding(key(7, "fe80::2"), binding(7, 1, abi::State::Tentative, Kind::Dad, 1));
-    let used = Input::Binding(key(7, "fe80::2"), binding(7, 1, abi::State::Valid, Kind::Dad, 2));
+    let used = Input::Binding(key(7, "fe80::2"), binding(7, 1, abi::State::Valid, Kind::Dad, 1));
     assert_eq!(after(vec![(1, dad.clone())]), ["+ tap0 fe80::2 Tentative"]);
-    assert_eq!(after(vec![(1, dad), (2, used)]), ["~ tap0 fe80::2 Reachable"]);
+    assert_eq!(after(vec![(1, dad.clone()), (1, used)]), ["~ tap0 fe80::2 Reachable"]);
+    assert_eq!(after(vec![(1, dad), (2, Input::Tick)]), ["~ tap0 fe80::2 Reachable"]);
 }
 
 #[test]
@@ -92,7 +93,9 @@ fn traffic_alone_is_no_news() {
 
 #[test]
 fn a_quiet_endpoint_is_stale_and_comes_back() {
-    let claim = |seconds| Input::Binding(key(7, "fe80::2"), Binding { first_seen: SECOND, ..valid(7, seconds) });
+    let claim = |seconds| {
+        Input::Binding(key(7, "fe80::2"), Binding { first_seen: SECOND, ..valid(7, seconds) })
+    };
     let quiet = 1 + REACHABLE_TIME.as_secs();
     assert_eq!(after(vec![(1, claim(1)), (quiet - 1, Input::Tick)]), [""; 0]);
     assert_eq!(after(vec![(1, claim(1)), (quiet, Input::Tick)]), ["~ tap0 fe80::2 Stale"]);
@@ -121,7 +124,10 @@ fn a_port_that_is_gone_takes_its_endpoints_along() {
 fn a_new_guest_starts_with_nothing() {
     let claim = Input::Binding(key(7, "fe80::2"), valid(7, 1));
     let late = claim.clone();
-    assert_eq!(after(vec![(1, claim.clone()), (2, port(7, "tap0", 2))]), ["- tap0 fe80::2 Reachable"]);
+    assert_eq!(
+        after(vec![(1, claim.clone()), (2, port(7, "tap0", 2))]),
+        ["- tap0 fe80::2 Reachable"]
+    );
     assert_eq!(after(vec![(1, claim), (2, port(7, "tap0", 2)), (3, late)]), [""; 0]);
 }
 
@@ -164,7 +170,7 @@ fn rank_prefers_dad_then_the_chosen_address_then_the_older() {
         let binding = binding(7, 1, state, origin, seconds);
         table.apply(Input::Binding(key(7, address), binding), at(5));
     };
-    claim("fe80::9", abi::State::Tentative, Kind::Dad, 1);
+    claim("fe80::9", abi::State::Tentative, Kind::Dad, 5);
     claim("fe80::8", abi::State::Valid, Kind::Tcp, 1);
     claim("fe80::fc:ff:fe00:1", abi::State::Valid, Kind::Dad, 1); // derived from MAC
     claim("fe80::3", abi::State::Valid, Kind::Dad, 3);
@@ -191,7 +197,7 @@ impl Random {
 #[test]
 fn any_order_of_news_ends_at_the_kernels_table() {
     for seed in 1..=20 {
-        let mut random = Random(seed * 0x9e37_79b9_7f4a_7c15);
+        let mut random = Random(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed));
         let mut kernel: BTreeMap<BindingKey, Binding> = BTreeMap::new();
         let mut ports: BTreeMap<u32, u16> = BTreeMap::new();
         let mut table = EndpointTable::default();

@@ -32,7 +32,9 @@ pub enum AttachError {
     #[error("it is gone")]
     Gone,
     /// Somebody else's XDP program is on it.
-    #[error("a foreign XDP program is on it (ip link set dev {tap} xdp off, then netmon attach {tap})")]
+    #[error(
+        "a foreign XDP program is on it (ip link set dev {tap} xdp off, then netmon attach {tap})"
+    )]
     Foreign {
         /// The TAP.
         tap: Arc<str>,
@@ -61,7 +63,11 @@ pub struct Ingress {
 /// # Errors
 ///
 /// The TAP is gone, or has another program.
-pub fn ingress(program: &LoadedProgram, tap: &Arc<str>, index: u32) -> Result<Ingress, AttachError> {
+pub fn ingress(
+    program: &LoadedProgram,
+    tap: &Arc<str>,
+    index: u32,
+) -> Result<Ingress, AttachError> {
     let create = |hook| Link::create(program.fd.as_fd(), index, hook);
     match create(Hook::XdpNative) {
         Ok(link) => return Ok(Ingress { link, hook: IngressHook::XdpNative }),
@@ -156,7 +162,12 @@ impl EgressAttacher {
     }
 }
 
-fn attach(program: &OwnedFd, object: &mut Ebpf, name: &str, job: &Job) -> Result<Egress, AttachError> {
+fn attach(
+    program: &OwnedFd,
+    object: &mut Ebpf,
+    name: &str,
+    job: &Job,
+) -> Result<Egress, AttachError> {
     match Link::create(program.as_fd(), job.index, Hook::TcxEgress) {
         Ok(link) => Ok(Egress::Tcx(link)),
         Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Err(AttachError::Gone),

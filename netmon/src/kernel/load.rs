@@ -28,7 +28,9 @@ pub const CLASSIFIER: &str = "host_to_guest";
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// Not privileged.
-    #[error("may not load BPF programs as uid {uid}: {detail} (run netmon as root, or with CAP_BPF and CAP_NET_ADMIN)")]
+    #[error(
+        "may not load BPF programs as uid {uid}: {detail} (run netmon as root, or with CAP_BPF and CAP_NET_ADMIN)"
+    )]
     Permission {
         /// Who we are.
         uid: u32,
@@ -36,7 +38,9 @@ pub enum LoadError {
         detail: String,
     },
     /// The object and the kernel do not agree.
-    #[error("the kernel refuses netmon's BPF object: {0} (netmon needs Linux 5.18 or newer with CONFIG_DEBUG_INFO_BTF)")]
+    #[error(
+        "the kernel refuses netmon's BPF object: {0} (netmon needs Linux 5.18 or newer with CONFIG_DEBUG_INFO_BTF)"
+    )]
     Object(EbpfError),
     /// The verifier, or a missing feature.
     #[error("the kernel refuses program {name}: {source} (netmon needs Linux 5.18 or newer)")]
@@ -87,16 +91,20 @@ pub struct LoadedProgram {
 /// The privileges, the kernel's version or its verifier.
 pub fn load() -> Result<Loaded, LoadError> {
     let object = EbpfLoader::new().verifier_log_level(VerifierLogLevel::STATS).load(OBJECT);
-    let mut object = object.map_err(|error| permission(&error).unwrap_or(LoadError::Object(error)))?;
+    let mut object =
+        object.map_err(|error| permission(&error).unwrap_or(LoadError::Object(error)))?;
     let xdp: &mut Xdp = program(&mut object, XDP)?;
-    let xdp = loaded(XDP, xdp.load(), |()| Ok((xdp.fd()?.as_fd().try_clone_to_owned()?, xdp.info()?.id())))?;
+    let xdp = loaded(XDP, xdp.load(), |()| {
+        Ok((xdp.fd()?.as_fd().try_clone_to_owned()?, xdp.info()?.id()))
+    })?;
     let classifier: &mut SchedClassifier = program(&mut object, CLASSIFIER)?;
     let classifier = loaded(CLASSIFIER, classifier.load(), |()| {
         Ok((classifier.fd()?.as_fd().try_clone_to_owned()?, classifier.info()?.id()))
     })?;
     let maps = Maps::new(&mut object)?;
     let events = object.take_map("EVENTS").ok_or(MapsError::Missing("EVENTS"))?;
-    let events = RingBuf::try_from(events).map_err(|source| MapsError::Kernel { map: "EVENTS", source })?;
+    let events =
+        RingBuf::try_from(events).map_err(|source| MapsError::Kernel { map: "EVENTS", source })?;
     Ok(Loaded { maps, events: Events::new(events)?, xdp, classifier, object })
 }
 
@@ -113,9 +121,9 @@ fn loaded(
     result: Result<(), ProgramError>,
     handle: impl FnOnce(()) -> Result<(OwnedFd, u32), ProgramError>,
 ) -> Result<LoadedProgram, LoadError> {
-    let (fd, id) = result.and_then(handle).map_err(|source| {
-        permission(&source).unwrap_or(LoadError::Program { name, source })
-    })?;
+    let (fd, id) = result
+        .and_then(handle)
+        .map_err(|source| permission(&source).unwrap_or(LoadError::Program { name, source }))?;
     Ok(LoadedProgram { fd, id })
 }
 
@@ -125,7 +133,10 @@ fn permission(error: &(dyn std::error::Error + 'static)) -> Option<LoadError> {
     while let Some(error) = cause {
         let io = error.downcast_ref::<std::io::Error>();
         if io.is_some_and(|io| io.raw_os_error() == Some(libc::EPERM)) {
-            return Some(LoadError::Permission { uid: geteuid().as_raw(), detail: error.to_string() });
+            return Some(LoadError::Permission {
+                uid: geteuid().as_raw(),
+                detail: error.to_string(),
+            });
         }
         cause = error.source();
     }

@@ -56,7 +56,10 @@ fn at(map: &'static str) -> impl Fn(MapError) -> MapsError {
     move |source| MapsError::Kernel { map, source }
 }
 
-fn take<T: TryFrom<Map, Error = MapError>>(object: &mut Ebpf, map: &'static str) -> Result<T, MapsError> {
+fn take<T: TryFrom<Map, Error = MapError>>(
+    object: &mut Ebpf,
+    map: &'static str,
+) -> Result<T, MapsError> {
     object.take_map(map).ok_or(MapsError::Missing(map))?.try_into().map_err(at(map))
 }
 
@@ -73,7 +76,8 @@ impl Maps {
     ///
     /// The object is not netmon's.
     pub fn new(object: &mut Ebpf) -> Result<Self, MapsError> {
-        let processors = nr_cpus().map_err(|(file, source)| MapsError::Processors { file: file.to_owned(), source })?;
+        let processors = nr_cpus()
+            .map_err(|(file, source)| MapsError::Processors { file: file.to_owned(), source })?;
         let mut maps = Self {
             policies: take(object, "PORTS")?,
             states: take(object, "PORT_STATE")?,
@@ -94,7 +98,9 @@ impl Maps {
     pub fn add_port(&mut self, index: u32, policy: &PortPolicy) -> Result<(), MapsError> {
         self.make_counters(index)?;
         let state = PortState::default();
-        self.states.insert(index, zerocopy::transmute_ref!(&state) as &[u8; STATE], 0).map_err(at("PORT_STATE"))?;
+        self.states
+            .insert(index, zerocopy::transmute_ref!(&state) as &[u8; STATE], 0)
+            .map_err(at("PORT_STATE"))?;
         self.set_policy(index, policy)
     }
 
@@ -137,6 +143,17 @@ impl Maps {
         rows.collect::<Result<_, _>>().map_err(at("BINDINGS"))
     }
 
+    /// Puts a binding into the table, as a guest's claim does: for tests, and for what a migration brings.
+    ///
+    /// # Errors
+    ///
+    /// The table is full.
+    pub fn insert_binding(&mut self, key: &BindingKey, binding: &Binding) -> Result<(), MapsError> {
+        let (key, binding): (&[u8; KEY], &[u8; BINDING]) =
+            (zerocopy::transmute_ref!(key), zerocopy::transmute_ref!(binding));
+        self.bindings.insert(key, binding, 0).map_err(at("BINDINGS"))
+    }
+
     /// Removes a binding; whether it was there.
     pub fn remove_binding(&mut self, key: &BindingKey) -> bool {
         self.bindings.remove(zerocopy::transmute_ref!(key)).is_ok()
@@ -168,7 +185,10 @@ impl Maps {
 
     fn make_counters(&mut self, index: u32) -> Result<(), MapsError> {
         let zeros = PerCpuValues::try_from(vec![[0; COUNTERS]; self.processors]);
-        let zeros = zeros.map_err(|source| MapsError::Processors { file: "values per processor".to_owned(), source })?;
+        let zeros = zeros.map_err(|source| MapsError::Processors {
+            file: "values per processor".to_owned(),
+            source,
+        })?;
         self.counters.insert(index, zeros, 0).map_err(at("COUNTERS"))
     }
 }

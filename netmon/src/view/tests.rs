@@ -28,14 +28,19 @@ fn publish(publisher: &Publisher, numbers: std::ops::Range<u16>) {
 }
 
 async fn next(view: &View, number: u64) -> Option<(u64, Update)> {
-    view.clone().next(Revision { instance: 1, number }).await.map(|(at, update)| (at.number, update))
+    view.clone()
+        .next(Revision { instance: 1, number })
+        .await
+        .map(|(at, update)| (at.number, update))
 }
 
 #[tokio::test]
 async fn a_reader_gets_the_changes_since_its_revision() {
     let (publisher, view) = super::new(1);
     publish(&publisher, 0..3);
-    assert!(matches!(next(&view, 1).await, Some((3, Update::Changes(changes))) if changes == [change(1), change(2)]));
+    assert!(
+        matches!(next(&view, 1).await, Some((3, Update::Changes(changes))) if changes == [change(1), change(2)])
+    );
 }
 
 #[tokio::test]
@@ -44,8 +49,12 @@ async fn a_slow_reader_gets_the_whole_map_and_is_told_what_it_missed() {
     let more = u16::try_from(limits::HISTORY).unwrap_or(u16::MAX) + 1;
     publish(&publisher, 0..more);
     let missed = u64::from(more);
-    assert!(matches!(next(&view, 0).await, Some((_, Update::Snapshot { missed: m, .. })) if m == missed));
-    assert!(matches!(next(&view, 1).await, Some((_, Update::Changes(changes))) if changes.len() == limits::HISTORY));
+    assert!(
+        matches!(next(&view, 0).await, Some((_, Update::Snapshot { missed: m, .. })) if m == missed)
+    );
+    assert!(
+        matches!(next(&view, 1).await, Some((_, Update::Changes(changes))) if changes.len() == limits::HISTORY)
+    );
 }
 
 #[tokio::test]

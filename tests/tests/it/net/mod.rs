@@ -1,0 +1,64 @@
+//! The real daemon, real TAPs, a real Linux stack as the guest, the real command line.
+
+mod bad_input;
+mod confine;
+mod discover;
+mod life;
+
+use anyhow::ensure;
+use netmon_tests::{daemon::Daemon, host::Host, tap::Tap, witness::Witness};
+use serde_json::Value;
+
+/// A TAP that is up, without a guest's stack: the test writes the frames.
+fn up(host: &Host, name: &str) -> anyhow::Result<Tap> {
+    let tap = Tap::new(host, name)?;
+    host.ip(&format!("link set {name} up"))?;
+    Ok(tap)
+}
+
+/// Waits until both directions of a TAP are judged.
+fn confined(daemon: &Daemon<'_>, tap: &str) -> anyhow::Result<()> {
+    let said = daemon.netmon(&format!("wait {tap} confined --timeout 20s"))?;
+    ensure!(said.code == Some(0), "{tap} is not confined: {}{}", said.err, daemon.log());
+    Ok(())
+}
+
+/// `tap0 fe80::2 reachable`, of each endpoint.
+fn endpoints(daemon: &Daemon<'_>) -> anyhow::Result<Vec<String>> {
+    let rows = daemon.json("endpoints")?;
+    let text = |row: &Value, name: &str| row[name].as_str().unwrap_or("?").to_owned();
+    let line = |row: &Value| {
+        format!("{} {} {}", text(row, "tap"), text(row, "address"), text(row, "state"))
+    };
+    Ok(rows.as_array().into_iter().flatten().map(line).collect())
+}
+
+/// `tap0 ingress arp 1`, of each drop.
+fn drops(daemon: &Daemon<'_>) -> anyhow::Result<Vec<String>> {
+    let rows = daemon.json("drops")?;
+    let line = |row: &Value| {
+        let text = |name: &str| row[name].as_str().unwrap_or("?").to_owned();
+        format!("{} {} {} {}", text("tap"), text("direction"), text("reason"), row["packets"])
+    };
+    Ok(rows.as_array().into_iter().flatten().map(line).collect())
+}
+
+/// Sends frames, and then a last one that passes: what the witness has seen before it is all there was.
+fn sent_and_seen(
+    tap: &Tap,
+    witness: &Witness,
+    frames: &[Vec<u8>],
+    last: &[u8],
+) -> anyhow::Result<Vec<Vec<u8>>> {
+    for frame in frames {
+        tap.send(frame)?;
+    }
+    tap.send(last)?;
+    let mut seen = Vec::new();
+    netmon_tests::wait::until("the last frame", || {
+        seen.extend(witness.seen()?);
+        Ok(seen.iter().any(|frame| frame == last).then_some(()))
+    })?;
+    seen.retain(|frame| frame != last);
+    Ok(seen)
+}
