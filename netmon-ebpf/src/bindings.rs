@@ -24,7 +24,7 @@ pub(crate) fn claim(port: &Port, mac: Mac, claim: &Claim) -> Result<(), Reason> 
     // still while the host is suspended, as its guests do.
     // SAFETY: the helper takes no argument.
     let now = unsafe { bpf_ktime_get_coarse_ns() };
-    let held = BINDINGS.get_ptr_mut(&key);
+    let held = BINDINGS.get_ptr_mut(key);
     // SAFETY: a value of a preallocated map stays mapped; a torn read costs one frame's verdict.
     let seen = held.map(|held| unsafe { &*held });
     let step = decide(claim, &claimant, seen, port.bindings(), port.policy.quota)?;
@@ -53,9 +53,7 @@ pub(crate) fn claim(port: &Port, mac: Mac, claim: &Claim) -> Result<(), Reason> 
             binding.origin = held.origin;
         }
         (Step::Replace, Some(_)) => {
-            BINDINGS
-                .insert(&key, &binding, u64::from(BPF_ANY))
-                .map_err(|_| Reason::BindingTable)?;
+            BINDINGS.insert(key, binding, u64::from(BPF_ANY)).map_err(|_| Reason::BindingTable)?;
         }
         (Step::Insert | Step::Refresh | Step::Confirm | Step::Replace, _) => {
             insert(port, &claimant, claim, &key, &binding)?;

@@ -9,6 +9,7 @@
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]
+#![expect(clippy::needless_pass_by_value, reason = "the macros hand the context over by value")]
 
 mod atomic;
 mod bindings;

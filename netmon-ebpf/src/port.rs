@@ -1,5 +1,7 @@
 //! What is known of the port that a frame is on.
 
+use core::mem::offset_of;
+
 use netmon_common::{
     Mac, Reason,
     abi::{PortPolicy, PortState},
@@ -24,8 +26,8 @@ impl Port {
     pub(crate) fn find(index: u32) -> Result<Self, Reason> {
         // SAFETY: user space replaces the entry as a whole; a reader that holds the old one while it is
         // reused judges one frame by a mixture of two policies of user space's own making.
-        let policy = unsafe { PORTS.get(&index) }.ok_or(Reason::PortUnknown)?;
-        let state = PORT_STATE.get_ptr_mut(&index).ok_or(Reason::PortUnknown)?;
+        let policy = unsafe { PORTS.get(index) }.ok_or(Reason::PortUnknown)?;
+        let state = PORT_STATE.get_ptr_mut(index).ok_or(Reason::PortUnknown)?;
         Ok(Self { index, policy, state })
     }
 
@@ -34,7 +36,7 @@ impl Port {
     pub(crate) fn as_judged(&self) -> judge::Port {
         let given = Mac::new(self.policy.mac);
         // SAFETY: the pointer is into a map's value; a u64 is read whole.
-        let seen = unsafe { (&raw const (*self.state).mac).read_volatile() };
+        let seen = unsafe { self.mac().read_volatile() };
         let mac = if !given.is_zero() {
             given
         } else if seen >> 48 == u64::from(self.policy.epoch) {
@@ -50,12 +52,12 @@ impl Port {
     pub(crate) fn remember_mac(&self, mac: Mac) -> Result<(), Reason> {
         let word = u64::from(self.policy.epoch) << 48 | mac.bits();
         // SAFETY: the pointer is into a map's value; a u64 is read whole.
-        let seen = unsafe { (&raw const (*self.state).mac).read_volatile() };
+        let seen = unsafe { self.mac().read_volatile() };
         if seen == word {
             return Ok(());
         }
         // SAFETY: the pointer is into a map's value.
-        let was = unsafe { atomic::compare_exchange(&raw mut (*self.state).mac, seen, word) };
+        let was = unsafe { atomic::compare_exchange(self.mac(), seen, word) };
         // Another queue of the guest may have been first, with another MAC.
         if was == seen || was == word { Ok(()) } else { Err(Reason::SourceMac) }
     }
@@ -64,7 +66,7 @@ impl Port {
     #[inline(always)]
     pub(crate) fn bindings(&self) -> u64 {
         // SAFETY: the pointer is into a map's value; a u64 is read whole.
-        let claimed = unsafe { (&raw const (*self.state).claimed).read_volatile() };
+        let claimed = unsafe { self.claimed().read_volatile() };
         claimed.wrapping_sub(self.policy.released)
     }
 
@@ -72,7 +74,7 @@ impl Port {
     #[inline(always)]
     pub(crate) fn take_place(&self) -> u64 {
         // SAFETY: the pointer is into a map's value.
-        let claimed = unsafe { atomic::fetch_add(&raw mut (*self.state).claimed, 1) };
+        let claimed = unsafe { atomic::fetch_add(self.claimed(), 1) };
         claimed.wrapping_sub(self.policy.released)
     }
 
@@ -80,6 +82,16 @@ impl Port {
     #[inline(always)]
     pub(crate) fn give_place_back(&self) {
         // SAFETY: the pointer is into a map's value.
-        unsafe { atomic::fetch_add(&raw mut (*self.state).claimed, u64::MAX) };
+        unsafe { atomic::fetch_add(self.claimed(), u64::MAX) };
+    }
+
+    #[inline(always)]
+    fn mac(&self) -> *mut u64 {
+        self.state.wrapping_byte_add(offset_of!(PortState, mac)).cast()
+    }
+
+    #[inline(always)]
+    fn claimed(&self) -> *mut u64 {
+        self.state.wrapping_byte_add(offset_of!(PortState, claimed)).cast()
     }
 }

@@ -18,7 +18,7 @@ pub(crate) fn verdict<P: Packet>(
     verdict: Result<Kind, Reason>,
 ) -> Result<Kind, Reason> {
     let counters =
-        COUNTERS.get_ptr_mut(&packet.interface()).or_else(|| COUNTERS.get_ptr_mut(&NO_PORT));
+        COUNTERS.get_ptr_mut(packet.interface()).or_else(|| COUNTERS.get_ptr_mut(NO_PORT));
     if let Some(counters) = counters {
         // SAFETY: the entry is this processor's, and neither program is preempted by the other: both run
         // with bottom halves off.

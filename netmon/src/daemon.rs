@@ -3,7 +3,7 @@
 //!
 //! Everything that changes comes into this loop: links, kernel events, egress attaches that are done,
 //! commands, the clock. So there is no lock and no order to get wrong. What leaves it is the
-//! [`view`](crate::view) that readers see.
+//! [`view`] that readers see.
 
 use std::{
     collections::BTreeMap,

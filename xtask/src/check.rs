@@ -44,6 +44,8 @@ pub(crate) fn main(_: &Args) -> Result<()> {
 
     let mut doc = workspace::cargo();
     doc.arg("doc").args(HOST).args(["--no-deps", "--document-private-items"]);
-    doc.env("RUSTDOCFLAGS", "-Dwarnings").env(build::BPF_VARIABLE, &bpf);
+    // These docs are for whoever works here: private items are in them, and may be linked to.
+    let flags = "-Dwarnings -Arustdoc::private_intra_doc_links";
+    doc.env("RUSTDOCFLAGS", flags).env(build::BPF_VARIABLE, &bpf);
     exec::run("builds the docs", &mut doc)
 }
