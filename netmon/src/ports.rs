@@ -4,6 +4,7 @@
 //! the slow egress attach is a thread's (`kernel/attach.rs`), whose answer comes back as
 //! [`Ports::egress_done`].
 
+mod policy;
 mod status;
 
 use std::{
@@ -26,7 +27,7 @@ use crate::{
         maps::{Maps, MapsError},
     },
     links::Tap,
-    policy::Policy,
+    policy::{Policies, Policy, PolicyChange},
 };
 
 /// Why a port cannot be had.
@@ -69,6 +70,7 @@ enum EgressState {
 #[derive(Debug)]
 struct Port {
     tap: Tap,
+    asked: Policy,
     policy: PortPolicy,
     ingress: Ingress,
     egress: EgressState,
@@ -81,6 +83,9 @@ pub struct Ports {
     classifier: u32,
     attacher: EgressAttacher,
     wanted: Vec<Pattern>,
+    policies: Policies,
+    /// What was changed by command, whatever `policies` say.
+    ordered: BTreeMap<u32, PolicyChange>,
     /// Attached by command, whatever `wanted` says.
     forced: BTreeSet<u32>,
     /// Detached by command, likewise.
@@ -94,13 +99,14 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// Nothing attached yet; `wanted` are globs of TAP names.
+    /// Nothing attached yet; `wanted` are globs of TAP names, `policies` theirs.
     pub fn new(
         maps: Maps,
         xdp: LoadedProgram,
         classifier: u32,
         attacher: EgressAttacher,
         wanted: Vec<Pattern>,
+        policies: Policies,
     ) -> Self {
         Self {
             maps,
@@ -108,6 +114,8 @@ impl Ports {
             classifier,
             attacher,
             wanted,
+            policies,
+            ordered: BTreeMap::new(),
             forced: BTreeSet::new(),
             released: BTreeSet::new(),
             taps: BTreeMap::new(),
@@ -130,9 +138,7 @@ impl Ports {
             return self.changed(tap);
         }
         // A refusal is tried again when the TAP changes, and every time all of them are looked at.
-        let wanted =
-            self.forced.contains(&index) || self.wanted.iter().any(|glob| glob.matches(&tap.name));
-        if !wanted || self.released.contains(&index) {
+        if !self.is_wanted(&tap) {
             return Vec::new();
         }
         match self.protect(&tap) {
@@ -154,6 +160,7 @@ impl Ports {
     /// An interface is gone.
     pub fn gone(&mut self, index: u32) -> Vec<Input> {
         self.taps.remove(&index);
+        self.ordered.remove(&index);
         self.forced.remove(&index);
         self.released.remove(&index);
         self.refused.remove(&index);
@@ -261,11 +268,12 @@ impl Ports {
     fn protect(&mut self, tap: &Tap) -> Result<Input, PortError> {
         let at = |source| PortError::Maps { tap: Arc::clone(&tap.name), source };
         self.epoch = self.epoch.wrapping_add(1);
+        let asked = self.asked(tap);
         let policy = PortPolicy {
             link: tap.link,
             epoch: self.epoch,
             host_mac: tap.mac.octets(),
-            ..Policy::default().entry()
+            ..asked.entry()
         };
         let ingress = self.maps.add_port(tap.index, &policy).map_err(at).and_then(|()| {
             let refused = |source| PortError::Refused { tap: Arc::clone(&tap.name), source };
@@ -273,7 +281,7 @@ impl Ports {
         });
         let ingress = ingress.inspect_err(|_| self.maps.remove_port(tap.index))?;
         info!(tap = %tap.name, ifindex = tap.index, hook = ingress.hook.name(), "attached");
-        let port = Port { tap: tap.clone(), policy, ingress, egress: EgressState::Pending };
+        let port = Port { tap: tap.clone(), asked, policy, ingress, egress: EgressState::Pending };
         self.attacher.attach(Job {
             tap: Arc::clone(&tap.name),
             index: tap.index,
@@ -285,16 +293,22 @@ impl Ports {
     }
 
     fn changed(&mut self, tap: Tap) -> Vec<Input> {
+        let asked = self.asked(&tap);
         let Some(port) = self.ports.get_mut(&tap.index) else { return Vec::new() };
         if port.tap == tap {
             return Vec::new();
         }
-        if port.tap.carrier_losses != tap.carrier_losses {
+        if port.tap.carrier_losses != tap.carrier_losses
+            || policy::is_another_guest(&self.maps, port, &asked)
+        {
             self.epoch = self.epoch.wrapping_add(1);
             port.policy.epoch = self.epoch;
         }
         port.policy.link = tap.link;
         port.policy.host_mac = tap.mac.octets();
+        // Another name may mean another policy.
+        port.policy = policy::entry(&asked, &port.policy);
+        port.asked = asked;
         debug!(?tap, "changed");
         if let Err(error) = self.maps.set_policy(tap.index, &port.policy) {
             warn!("{}: {error}", tap.name);

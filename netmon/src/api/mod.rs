@@ -2,6 +2,7 @@
 //! before it comes here, and each sentence is handed on whole.
 
 mod names;
+mod policy;
 mod service;
 mod translate;
 mod watch;
@@ -24,8 +25,10 @@ use tonic::transport::Server;
 use tonic_health::ServingStatus;
 
 pub(crate) use self::names::{NoTapName, tap_name};
+pub(crate) use self::policy::{read as read_policy, written as written_policy};
 use self::service::Service;
 use crate::{command::Commands, view::View};
+pub use netmon_api::DEFAULT_SOCKET;
 
 /// Bytes of a request: the longest holds a name.
 const REQUEST_BYTES: usize = 4096;

@@ -101,6 +101,9 @@ pub(super) struct Count<'a> {
     direction: &'static str,
     #[serde(flatten)]
     verdict: Verdict<'a>,
+    /// Of a reason: whether the frames were dropped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    action: Option<&'static str>,
     packets: u64,
     bytes: u64,
 }
@@ -114,15 +117,27 @@ enum Verdict<'a> {
 
 impl<'a> From<&'a v0::DropCount> for Count<'a> {
     fn from(row: &'a v0::DropCount) -> Self {
-        let (direction, verdict) = (direction(row.direction()), Verdict::Reason(&row.reason));
-        Self { tap: some(&row.tap), direction, verdict, packets: row.packets, bytes: row.bytes }
+        Self {
+            tap: some(&row.tap),
+            direction: direction(row.direction()),
+            verdict: Verdict::Reason(&row.reason),
+            action: Some(action(row.action())),
+            packets: row.packets,
+            bytes: row.bytes,
+        }
     }
 }
 
 impl<'a> From<&'a v0::PassCount> for Count<'a> {
     fn from(row: &'a v0::PassCount) -> Self {
-        let (direction, verdict) = (direction(row.direction()), Verdict::Kind(&row.kind));
-        Self { tap: some(&row.tap), direction, verdict, packets: row.packets, bytes: row.bytes }
+        Self {
+            tap: some(&row.tap),
+            direction: direction(row.direction()),
+            verdict: Verdict::Kind(&row.kind),
+            action: None,
+            packets: row.packets,
+            bytes: row.bytes,
+        }
     }
 }
 
@@ -153,8 +168,17 @@ pub(super) const fn protection(protection: v0::Protection) -> &'static str {
         v0::Protection::Unspecified => "unknown",
         v0::Protection::Confined => "confined",
         v0::Protection::Observed => "observed",
+        v0::Protection::Open => "open",
         v0::Protection::Partial => "partial",
         v0::Protection::Unprotected => "unprotected",
+    }
+}
+
+pub(super) const fn action(action: v0::Action) -> &'static str {
+    match action {
+        v0::Action::Unspecified => "unknown",
+        v0::Action::Dropped => "dropped",
+        v0::Action::Observed => "observed",
     }
 }
 

@@ -104,6 +104,11 @@ impl Maps {
         self.set_policy(index, policy)
     }
 
+    /// A port's policy, as the programs see it; `None` where there is none.
+    pub fn policy(&self, index: u32) -> Option<PortPolicy> {
+        self.policies.get(&index, 0).ok().map(value)
+    }
+
     /// Replaces a port's policy.
     ///
     /// # Errors
@@ -196,6 +201,7 @@ impl Maps {
 fn add_ledger(sum: &mut Ledger, row: &Ledger) {
     add_counts(&mut sum.passed, &row.passed);
     add_counts(&mut sum.dropped, &row.dropped);
+    add_counts(&mut sum.observed, &row.observed);
 }
 
 fn add_counts(sum: &mut [Count], row: &[Count]) {
