@@ -6,6 +6,7 @@ mod egress;
 mod ingress;
 mod neighbor_discovery;
 mod object;
+mod policy;
 
 use netmon::{
     kernel::load::{self, Loaded},
