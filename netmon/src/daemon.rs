@@ -13,7 +13,10 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow};
-use netmon_common::limits;
+use netmon_common::{
+    abi::{Event, Sample},
+    limits,
+};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{mpsc, oneshot},
@@ -22,17 +25,18 @@ use tokio::{
 use tracing::{error, info, warn};
 
 use crate::{
-    api,
+    api::{self, Feeds},
     command::{Command, PortStatus},
     config::{Options, Source},
+    drops::DropFeed,
     endpoints::{EndpointTable, Input},
     kernel::{
         attach::{Done, EgressAttacher},
-        events::Events,
+        events::Records,
         instance::Instance,
         load::{self, CLASSIFIER},
     },
-    links::{LinkNews, Links},
+    links::{AllLinks, LinkNews, Links},
     ports::{PortError, Ports},
     socket,
     time::Moment,
@@ -43,7 +47,8 @@ use crate::{
 /// unnoticed.
 const LOSS_CHECK: Duration = Duration::from_millis(250);
 
-/// How often it reads the whole binding table without being told to: ages come from there.
+/// How often it reads all links and the whole binding table without being told to: ages come from there, and
+/// it is the bound on how long any lost message goes unnoticed.
 const RECONCILE: Duration = Duration::from_secs(5);
 
 /// How long the readers get to end when the daemon does.
@@ -68,24 +73,26 @@ pub async fn run(options: Options, source: Source) -> anyhow::Result<()> {
     let (publisher, view) = view::new(u64::try_from(instance.as_micros()).unwrap_or_default());
     let (commands, asked) = mpsc::channel(limits::QUEUE);
     info!(socket = %options.socket.display(), bpffs = %options.bpffs.display(), "netmon {}", env!("CARGO_PKG_VERSION"));
+    let drops = DropFeed::new();
     let daemon = Daemon {
         options,
         source,
         ports,
         table: EndpointTable::default(),
         publisher,
+        drops: drops.clone(),
         waiting: Vec::new(),
         lost: 0,
         reconciled: None,
-        links_lost: true,
+        links_read: None,
     };
 
     let (stop, stopped) = oneshot::channel::<()>();
-    let mut server = tokio::spawn(api::serve(listener, view, commands, async {
+    let mut server = tokio::spawn(api::serve(listener, Feeds { view, drops }, commands, async {
         let _sender_is_gone = stopped.await;
     }));
     let result = tokio::select! {
-        result = daemon.serve(links, loaded.events, egress_done, asked) => result,
+        result = daemon.serve(links, loaded.events, loaded.samples, egress_done, asked) => result,
         // Nobody asked it to end.
         ended = &mut server => Err(anyhow!("the API server ended: {ended:?}")),
         signal = terminated() => signal.context("signals"),
@@ -104,20 +111,22 @@ struct Daemon {
     ports: Ports,
     table: EndpointTable,
     publisher: Publisher,
+    drops: DropFeed,
     /// Who waits for a port's egress side.
     waiting: Vec<(u32, oneshot::Sender<Result<PortStatus, PortError>>)>,
     /// Events that the ring has lost, as far as was seen.
     lost: u64,
     reconciled: Option<Instant>,
-    /// Link messages were lost, and looking at all links has failed.
-    links_lost: bool,
+    /// When all links were looked at; `None`: it is to be done.
+    links_read: Option<Instant>,
 }
 
 impl Daemon {
     async fn serve(
         mut self,
         mut links: Links,
-        mut events: Events,
+        mut events: Records<Event>,
+        mut samples: Records<Sample>,
         mut egress_done: mpsc::UnboundedReceiver<Done>,
         mut commands: mpsc::Receiver<Command>,
     ) -> anyhow::Result<()> {
@@ -128,11 +137,7 @@ impl Daemon {
             let inputs = tokio::select! {
                 // Links first: what a new TAP's guest says in the meantime is for its program.
                 biased;
-                news = links.next() => match news? {
-                    LinkNews::Tap(tap) => self.changed(|ports| ports.tap(tap)),
-                    LinkNews::Gone(index) => self.changed(|ports| ports.gone(index)),
-                    LinkNews::Lost => self.all_links(&links).await,
-                },
+                news = links.next() => self.heard(news?, &links).await,
                 done = egress_done.recv() => {
                     self.egress(done.context("the egress thread ended")?, &links).await;
                     Vec::new()
@@ -144,8 +149,15 @@ impl Daemon {
                 }
                 Some(command) = commands.recv() => self.command(command, &links).await,
                 Some(()) = hangup.recv() => self.reload(),
+                batch = samples.next() => {
+                    for sample in batch? {
+                        self.drops.tell(&sample, self.ports.name(sample.interface));
+                    }
+                    Vec::new()
+                }
                 _ = clock.tick() => {
-                    let mut inputs = if self.links_lost { self.all_links(&links).await } else { Vec::new() };
+                    let is_due = self.links_read.is_none_or(|at| at.elapsed() >= RECONCILE);
+                    let mut inputs = if is_due { self.all_links(&links).await } else { Vec::new() };
                     inputs.extend(self.tick());
                     inputs
                 }
@@ -160,6 +172,18 @@ impl Daemon {
         self.publisher.publish(&self.table, changes);
     }
 
+    async fn heard(&mut self, news: LinkNews, links: &Links) -> Vec<Input> {
+        match news {
+            LinkNews::Tap(tap) => return self.changed(|ports| ports.tap(tap)),
+            LinkNews::Gone(index) => return self.changed(|ports| ports.gone(index)),
+            LinkNews::Lost => return self.all_links(links).await,
+            LinkNews::Bridge(bridge) => self.ports.bridge(bridge),
+            LinkNews::Address(address) => self.ports.reserve(address),
+            LinkNews::AddressGone(address) => self.ports.unreserve(address),
+        }
+        Vec::new()
+    }
+
     /// Tells the ports of links.
     fn changed(&mut self, tell: impl FnOnce(&mut Ports) -> Vec<Input>) -> Vec<Input> {
         let inputs = tell(&mut self.ports);
@@ -170,17 +194,20 @@ impl Daemon {
         inputs
     }
 
-    /// Looks at all links: at start, after lost messages, and when a person names a TAP whose message may
-    /// still be under way.
+    /// Looks at all links: at start, after lost messages, when a person names a TAP whose message may still
+    /// be under way, and every few seconds.
     async fn all_links(&mut self, links: &Links) -> Vec<Input> {
+        let reserved = self.ports.reserved();
         match links.all().await {
-            Ok(taps) => {
-                self.links_lost = false;
-                self.changed(|ports| ports.all(taps))
+            Ok(AllLinks { taps, bridges, addresses }) => {
+                self.links_read = Some(Instant::now());
+                let inputs = self.changed(|ports| ports.all(taps, bridges));
+                self.ports.reserve_all(reserved, &addresses);
+                inputs
             }
             Err(error) => {
                 warn!("{error}");
-                self.links_lost = true;
+                self.links_read = None;
                 Vec::new()
             }
         }

@@ -9,6 +9,7 @@
 //! - [`ports`]: which of them are protected, and how
 //! - [`endpoints`]: **fold**, the live map as a pure state machine
 //! - [`view`]: what readers see of it
+//! - [`drops`]: what readers see of the frames that are refused
 //! - [`api`], [`cli`]: **show**, translation only
 //! - [`daemon`]: wires them; the file to read first
 
@@ -17,6 +18,7 @@ pub mod cli;
 pub mod command;
 pub mod config;
 pub mod daemon;
+pub mod drops;
 pub mod endpoints;
 pub mod kernel;
 pub mod links;

@@ -3,6 +3,7 @@
 
 mod names;
 mod policy;
+mod refused;
 mod service;
 mod translate;
 mod watch;
@@ -24,11 +25,23 @@ use tokio_stream::{StreamExt as _, wrappers::UnixListenerStream};
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
 
-pub(crate) use self::names::{NoTapName, tap_name};
-pub(crate) use self::policy::{read as read_policy, written as written_policy};
-use self::service::Service;
-use crate::{command::Commands, view::View};
 pub use netmon_api::DEFAULT_SOCKET;
+
+use self::service::Service;
+pub(crate) use self::{
+    names::{NoTapName, tap_name},
+    policy::{read as read_policy, written as written_policy},
+};
+use crate::{command::Commands, drops::DropFeed, view::View};
+
+/// What can be watched.
+#[derive(Clone, Debug)]
+pub struct Feeds {
+    /// The live map.
+    pub view: View,
+    /// The frames that are refused.
+    pub drops: DropFeed,
+}
 
 /// Bytes of a request: the longest holds a name.
 const REQUEST_BYTES: usize = 4096;
@@ -55,7 +68,7 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 /// The server cannot go on, which ends the daemon.
 pub async fn serve(
     listener: UnixListener,
-    view: View,
+    feeds: Feeds,
     commands: Commands,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
@@ -69,7 +82,7 @@ pub async fn serve(
         health.set_service_status("", ServingStatus::NotServing).await;
         drop(open);
     };
-    let service = NetmonServiceServer::new(Service::new(view, commands, closing))
+    let service = NetmonServiceServer::new(Service::new(feeds, commands, closing))
         .max_decoding_message_size(REQUEST_BYTES);
     let connections = UnixListenerStream::new(listener).then(async |connection| {
         if connection.is_err() {

@@ -94,7 +94,7 @@ pub(super) fn drop_row(row: &v0::DropCount) -> [String; 6] {
         tap_or_none(&row.tap),
         direction.to_owned(),
         row.reason.clone(),
-        rows::action(row.action()).to_owned(),
+        rows::action(row.observed).to_owned(),
         row.packets.to_string(),
         row.bytes.to_string(),
     ]

@@ -121,7 +121,7 @@ impl<'a> From<&'a v0::DropCount> for Count<'a> {
             tap: some(&row.tap),
             direction: direction(row.direction()),
             verdict: Verdict::Reason(&row.reason),
-            action: Some(action(row.action())),
+            action: Some(action(row.observed)),
             packets: row.packets,
             bytes: row.bytes,
         }
@@ -137,6 +137,48 @@ impl<'a> From<&'a v0::PassCount> for Count<'a> {
             action: None,
             packets: row.packets,
             bytes: row.bytes,
+        }
+    }
+}
+
+/// A frame that was refused.
+#[derive(Debug, Serialize)]
+pub(super) struct Refused<'a> {
+    time: Option<String>,
+    tap: &'a str,
+    ifindex: u32,
+    direction: &'static str,
+    reason: &'a str,
+    /// "dropped", or "observed": it passed all the same.
+    action: &'static str,
+    length: u32,
+    source_mac: &'a str,
+    destination_mac: &'a str,
+    ethertype: u32,
+    /// Null, as the rest: the frame has no IPv6 header.
+    source: Option<&'a str>,
+    destination: Option<&'a str>,
+    next_header: Option<u32>,
+    icmp_type: Option<u32>,
+}
+
+impl<'a> From<&'a v0::RefusedFrame> for Refused<'a> {
+    fn from(frame: &'a v0::RefusedFrame) -> Self {
+        Self {
+            time: frame.time.as_ref().and_then(rfc3339),
+            tap: &frame.tap,
+            ifindex: frame.ifindex,
+            direction: direction(frame.direction()),
+            reason: &frame.reason,
+            action: action(frame.observed),
+            length: frame.length,
+            source_mac: &frame.source_mac,
+            destination_mac: &frame.destination_mac,
+            ethertype: frame.ethertype,
+            source: some(&frame.source),
+            destination: some(&frame.destination),
+            next_header: some(&frame.source).map(|_| frame.next_header),
+            icmp_type: frame.icmp_type,
         }
     }
 }
@@ -174,12 +216,9 @@ pub(super) const fn protection(protection: v0::Protection) -> &'static str {
     }
 }
 
-pub(super) const fn action(action: v0::Action) -> &'static str {
-    match action {
-        v0::Action::Unspecified => "unknown",
-        v0::Action::Dropped => "dropped",
-        v0::Action::Observed => "observed",
-    }
+/// What was done with frames that were refused.
+pub(super) const fn action(observed: bool) -> &'static str {
+    if observed { "observed" } else { "dropped" }
 }
 
 pub(super) const fn direction(direction: v0::Direction) -> &'static str {

@@ -49,8 +49,8 @@ async fn the_daemons_answers_are_handed_on_whole() {
     let request = v0::NetmonServiceGetDropsRequest::default();
     let drops = client.get_drops(request).await.expect("drops").into_inner();
     assert_eq!((drops.drops.len(), drops.passes.len(), drops.events_lost), (2, 1, 3));
-    let actions = drops.drops.iter().map(v0::DropCount::action).collect::<Vec<_>>();
-    assert_eq!(actions, [v0::Action::Dropped, v0::Action::Observed]);
+    let observed = drops.drops.iter().map(|row| row.observed).collect::<Vec<_>>();
+    assert_eq!(observed, [false, true]);
     assert_eq!((&*drops.drops[0].reason, &*drops.passes[0].kind), ("ipv4", "dad"));
 
     let request = v0::NetmonServiceDetachPortRequest { tap: "tap9".into() };

@@ -57,7 +57,7 @@ fn drop_count(tap: &str, reason: Reason, packets: u64) -> v0::DropCount {
         reason: reason.name().to_owned(),
         packets,
         bytes: packets * 86,
-        action: v0::Action::Dropped.into(),
+        observed: false,
     }
 }
 

@@ -49,10 +49,7 @@ fn tables_are_aligned_and_fit_a_terminal() {
     );
     let counts = [
         drop_count("tap0", Reason::RouterAdvertisement, 1_000_000),
-        v0::DropCount {
-            action: v0::Action::Observed.into(),
-            ..drop_count("tap1", Reason::Vlan, 2)
-        },
+        v0::DropCount { observed: true, ..drop_count("tap1", Reason::Vlan, 2) },
         drop_count("", Reason::PortUnknown, 1),
     ];
     let drops = aligned(drops::DROPS, drops::NUMBERS, counts.iter().map(drops::drop_row));

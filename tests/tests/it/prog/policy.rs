@@ -1,13 +1,11 @@
-//! What a policy changes for the guest: services, protocols, the quota, rates and modes.
+//! What a policy changes for the guest: services, protocols and the quota (the rest: `memory.rs`).
 
 use netmon::policy::{Policy, PolicyChange};
 use netmon_common::{
     Kind, Reason,
     abi::{Direction, PortPolicy},
-    limits,
-    outcome::Outcome,
 };
-use netmon_tests::frame::{Frame, GUEST, advertisement, dad, echo, redirect, tcp, udp};
+use netmon_tests::frame::{Frame, GUEST, dad, echo, tcp, udp};
 
 use super::{Programs, Verdict, ingress::address};
 
@@ -120,48 +118,4 @@ fn the_quota_of_the_policy_is_the_ports_and_the_guest_keeps_what_it_holds() {
     programs.with_policy("quota=3");
     assert_eq!(claim(&mut programs, "fe80::c"), Ok(Kind::Dad));
     assert_eq!(programs.bindings().len(), 3);
-}
-
-#[test]
-fn the_rate_of_discovery_is_the_policys() {
-    let mut programs = Programs::load();
-    let announcement = advertisement(GUEST).bytes();
-    // Fewer than the default's burst; at one a second, they would take minutes.
-    let passing = |programs: &mut Programs| {
-        (0..limits::ND_RATE).filter(|_| programs.run(INGRESS, &announcement).is_ok()).count()
-    };
-    assert_eq!(passing(&mut programs), limits::ND_RATE as usize);
-    programs.new_guest();
-    programs.with_policy("nd_rate=1");
-    assert!(passing(&mut programs) < limits::ND_RATE as usize);
-    while programs.run(INGRESS, &announcement).is_ok() {}
-    assert_eq!(programs.run(INGRESS, &tcp(80, SYN).bytes()), Ok(Kind::Tcp), "it has no rate");
-}
-
-#[test]
-fn what_is_observed_passes_and_is_counted_apart() {
-    let mut programs = Programs::load();
-    programs.with_policy("mode=observe profile=aurae");
-    for (frame, expected) in [
-        (advertisement(GUEST), Outcome::Passed(Kind::NeighborAdvertisement)),
-        (redirect(), Outcome::Observed(Reason::Redirect)),
-        (segment(40_000, 22, SYN), Outcome::Observed(Reason::HostService)),
-    ] {
-        assert_eq!(programs.outcome(INGRESS, &frame.bytes()), expected);
-    }
-    let held = programs.bindings();
-    programs.with_policy("mode=enforce profile=aurae");
-    assert_eq!(programs.outcome(INGRESS, &redirect().bytes()), Outcome::Dropped(Reason::Redirect));
-    assert_eq!(programs.bindings(), held, "the guest keeps what it holds");
-}
-
-#[test]
-fn under_open_nothing_is_judged_and_addresses_are_learnt() {
-    let mut programs = Programs::load();
-    programs.with_policy("profile=open");
-    let outcome = programs.outcome(INGRESS, &redirect().bytes());
-    assert_eq!(outcome, Outcome::Passed(Kind::Other));
-    let outcome = programs.outcome(INGRESS, &advertisement(GUEST).bytes());
-    assert_eq!(outcome, Outcome::Passed(Kind::NeighborAdvertisement));
-    assert_eq!(programs.bindings().len(), 1);
 }
