@@ -18,7 +18,7 @@ use super::{Config, Problem};
 use crate::policy::{KEYS, PolicyChange, Refused, Rule};
 
 /// The keys outside of `[[policy]]`.
-const TOP: [&str; 6] = ["taps", "socket", "bpffs", "mode", "profile", "policy"];
+pub(super) const TOP: [&str; 6] = ["taps", "socket", "bpffs", "mode", "profile", "policy"];
 
 /// The key of the TAPs that a `[[policy]]` is about.
 const MATCH: &str = "match";
@@ -110,13 +110,13 @@ impl Reader<'_> {
     /// Sets a key of a policy. The value has its own type in TOML, and goes on as the command line has it.
     fn set(&self, change: &mut PolicyChange, key: &str, value: &Value<'_>) -> Result<(), Refused> {
         match key {
-            "quota" | "nd_rate" | "sample_rate" => change.set(key, self.raw(value)),
+            "quota" | "nd_rate" | "sample_rate" => change.set(key, self.number(value)),
             "protocols" => change.set(key, &self.list(value, |item| self.word(item))),
             "host_ports" | "guest_ports" if value.get_ref().as_str() == Some("any") => {
                 change.set(key, "any")
             }
             "host_ports" | "guest_ports" => {
-                change.set(key, &self.list(value, |item| self.raw(item)))
+                change.set(key, &self.list(value, |item| self.number(item)))
             }
             _ => change.set(key, self.word(value)),
         }
@@ -143,16 +143,22 @@ impl Reader<'_> {
         value.get_ref().as_str().unwrap_or_else(|| self.raw(value))
     }
 
+    /// The digits of a number, likewise.
+    fn number<'v>(&'v self, value: &'v Value<'_>) -> &'v str {
+        let decimal = value.get_ref().as_integer().filter(|number| number.radix() == 10);
+        decimal.map_or_else(|| self.raw(value), |number| number.as_str())
+    }
+
     /// The items of an array with commas between.
     fn list<'v>(&self, value: &'v Value<'_>, one: impl Fn(&'v Value<'_>) -> &'v str) -> String {
         match value.get_ref().as_array() {
             Some(items) if items.is_empty() => "none".to_owned(),
-            Some(items) => items.iter().map(|item| one(item)).collect::<Vec<_>>().join(","),
+            Some(items) => items.iter().map(one).collect::<Vec<_>>().join(","),
             None => self.raw(value).to_owned(),
         }
     }
 
-    /// As it stands in the file: a number in its digits, a string in its quotes.
+    /// As it stands in the file, a string in its quotes.
     fn raw(&self, value: &Value<'_>) -> &str {
         self.text.get(value.span()).unwrap_or_default()
     }

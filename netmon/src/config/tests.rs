@@ -54,6 +54,12 @@ fn each_problem_is_said_with_its_line_and_key() {
 }
 
 #[test]
+fn a_number_may_have_underscores() {
+    let config = read("[[policy]]\nmatch = \"*\"\nnd_rate = 1_000").expect("a number");
+    assert_eq!(config.rules.first().and_then(|rule| rule.change.nd_rate), Some(1000));
+}
+
+#[test]
 fn all_problems_are_said_in_the_order_of_their_lines() {
     let said = read("mode = \"a\"\n[[policy]]\nquota = 0\n[[policy]]\nmatch = \"*\"\ncolour = 1");
     let said = said.expect_err("four");
@@ -67,40 +73,34 @@ fn what_is_no_toml_is_said_with_its_line() {
     assert!(said.starts_with("F:2: "), "{said}");
 }
 
-/// Every key stands in the sample with a comment over it, and with its default.
+/// A `#` with a word behind it is a setting, with a blank behind it an explanation.
+fn is_setting(line: &str) -> bool {
+    line.strip_prefix('#')
+        .is_some_and(|rest| rest.starts_with(|c: char| c.is_alphabetic() || c == '['))
+}
+
 #[test]
-fn the_sample_has_every_key_and_says_the_defaults() {
+fn the_sample_explains_every_key_and_says_the_defaults() {
     assert_eq!(read(SAMPLE), Ok(Config::default()), "all of it is comments");
-    let is_setting = |line: &&str| line.starts_with('#') && !line.starts_with("# ") && *line != "#";
-    let lines: Vec<_> = SAMPLE.lines().collect();
-    for (above, line) in lines
-        .iter()
-        .zip(&lines[1..])
-        .filter(|(_, line)| is_setting(line) && !line.starts_with("#   "))
-    {
-        assert!(above.starts_with('#'), "{line}: has no explanation over it");
+    let mut above = "";
+    for line in SAMPLE.lines() {
+        assert!(
+            !is_setting(line) || above.starts_with("# "),
+            "{line}: explain it in the line above"
+        );
+        above = line;
     }
-    let uncommented: String = SAMPLE
-        .lines()
-        .filter(|line| !line.starts_with("# ") && !line.starts_with("#  "))
-        .map(|line| format!("{}\n", line.trim_start_matches('#')))
-        .collect();
-    let config = read(&uncommented).unwrap_or_else(|said| panic!("{said}"));
-    let Config { taps, socket, bpffs, mode, profile, rules } = config.clone();
-    assert!(
-        taps.is_some()
-            && socket.is_some()
-            && bpffs.is_some()
-            && mode.is_some()
-            && profile.is_some()
-    );
-    let [rule] = &*rules else { panic!("one rule") };
-    for key in KEYS {
-        assert!(uncommented.contains(&format!("\n{key} = ")), "{key}");
+    let settings = SAMPLE.lines().filter(|line| is_setting(line));
+    let settings: String =
+        settings.map(|line| format!("{}\n", line.replacen('#', "", 1))).collect();
+    for key in read::TOP.iter().chain(&KEYS).filter(|key| **key != "policy") {
+        assert!(settings.contains(&format!("{key} = ")), "{key} is not in the sample");
     }
-    assert_eq!(rule.change, Policy::default().into(), "the defaults");
-    let defaults = Options::from(Config::default());
-    assert_eq!(Options { policies: Policies::default(), ..config.into() }, defaults);
+    let config = read(&settings).unwrap_or_else(|said| panic!("{said}"));
+    let [rule] = &*config.rules else { panic!("one [[policy]]") };
+    assert_eq!(rule.change, Policy::default().into());
+    let without_rule = Config { rules: Vec::new(), ..config };
+    assert_eq!(Options::from(without_rule), Options::from(Config::default()));
 }
 
 #[test]
