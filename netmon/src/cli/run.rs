@@ -34,11 +34,11 @@ pub(super) struct Args {
     /// Protect the TAPs that this names, by default all; may be given more than once
     #[arg(long = "tap", value_name = "GLOB")]
     taps: Vec<Pattern>,
-    /// What becomes of forbidden frames where no [[policy]] says it: enforce (they are dropped) or
-    /// observe (they are only counted)
+    /// What becomes of forbidden frames unless the TAP's own policy says it: enforce (they are
+    /// dropped) or observe (they are only counted)
     #[arg(long)]
     mode: Option<Mode>,
-    /// What guests may do where no [[policy]] says it: link-local, aurae or open
+    /// What guests may do unless the TAP's own policy says it: link-local, aurae or open
     #[arg(long, value_name = "NAME")]
     profile: Option<Profile>,
     /// The daemon's socket, by default /run/netmon/netmon.sock

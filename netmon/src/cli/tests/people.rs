@@ -37,6 +37,7 @@ fn tables_are_aligned_and_fit_a_terminal() {
     let mut known = port(v0::Protection::Confined);
     known.mac = "02:fc:00:00:00:01".to_owned();
     known.ingress_hook = "xdp-generic".to_owned();
+    known.profile = "open".to_owned();
     let ports =
         aligned(ports::HEAD, &[1], [port(v0::Protection::Confined), known].iter().map(ports::row));
     assert_eq!(
@@ -44,7 +45,7 @@ fn tables_are_aligned_and_fit_a_terminal() {
         [
             "TAP   IFINDEX  MODE     INGRESS      EGRESS  MAC                BINDINGS",
             "tap0       12  enforce  xdp-native   tcx     -                  1/8",
-            "tap0       12  enforce  xdp-generic  tcx     02:fc:00:00:00:01  1/8",
+            "tap0       12  open     xdp-generic  tcx     02:fc:00:00:00:01  1/8",
         ]
     );
     let counts = [
