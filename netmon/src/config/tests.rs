@@ -1,5 +1,7 @@
 //! The configuration: what is read, and what is said of what cannot be.
 
+use netmon_common::limits;
+
 use super::*;
 use crate::policy::{KEYS, Services};
 
@@ -96,6 +98,18 @@ fn the_sample_explains_every_key_and_says_the_defaults() {
     for key in read::TOP.iter().chain(&KEYS).filter(|key| **key != "policy") {
         assert!(settings.contains(&format!("{key} = ")), "{key} is not in the sample");
     }
+    for (key, least, most) in [
+        ("quota", 1, limits::QUOTA),
+        ("nd_rate", 1, limits::MAX_ND_RATE),
+        ("sample_rate", 0, limits::MAX_SAMPLE_RATE),
+    ] {
+        let range = format!("{least} to {most}");
+        let setting = format!("#{key} = ");
+        let at = SAMPLE.find(&setting).expect(key);
+        let explained = SAMPLE.get(..at).and_then(|above| above.lines().last()).expect(key);
+        assert!(explained.contains(&range), "{key} is {range}: {explained}");
+    }
+    assert_eq!(SAMPLE.matches(&format!("list of up to {}.", limits::PORT_LIST)).count(), 2);
     let config = read(&settings).unwrap_or_else(|said| panic!("{said}"));
     let [rule] = &*config.rules else { panic!("one [[policy]]") };
     assert_eq!(rule.change, Policy::default().into());

@@ -110,3 +110,28 @@ pub(super) fn first_mac(maps: &Maps, port: &Port) -> Option<Mac> {
     let state = maps.state(port.tap.index).unwrap_or_default();
     (state.mac >> 48 == u64::from(port.policy.epoch)).then(|| Mac::from_bits(state.mac))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Mode, PolicyChange};
+
+    #[test]
+    fn another_policy_leaves_the_port_its_guest() {
+        let port = PortPolicy {
+            released: 3,
+            link: 7,
+            epoch: 2,
+            host_mac: [1; 6],
+            link_mac: [2; 6],
+            ..PortPolicy::default()
+        };
+        let observe = PolicyChange { mode: Some(Mode::Observe), ..PolicyChange::default() };
+        for asked in [Policy::default(), Policy::default().with(&observe)] {
+            let entry = entry(&asked, &port);
+            assert_eq!((entry.released, entry.link, entry.epoch), (3, 7, 2));
+            assert_eq!((entry.host_mac, entry.link_mac), ([1; 6], [2; 6]));
+            assert_eq!((entry.mode, entry.quota), (asked.entry().mode, asked.quota));
+        }
+    }
+}
