@@ -29,7 +29,7 @@ use tracing::{info, warn};
 use crate::{
     api,
     command::{Command, PortStatus},
-    endpoints::{EndpointTable, Input},
+    endpoints::{Due, EndpointTable, Input, Timers},
     kernel::{
         attach::{Done, EgressAttacher},
         events::Events,
@@ -38,13 +38,14 @@ use crate::{
     },
     links::{LinkNews, Links},
     ports::{PortError, Ports},
+    probe::Prober,
     time::Moment,
     view::{self, Publisher},
 };
 
-/// How often the daemon asks whether the ring has lost something: the bound on how long a loss goes
-/// unnoticed.
-const LOSS_CHECK: Duration = Duration::from_millis(250);
+/// How often the daemon asks whether the ring has lost something, and looks after the quiet: the bound on
+/// how long a loss or an answer goes unnoticed.
+const TICK: Duration = Duration::from_millis(250);
 
 /// How often it reads the whole binding table without being told to: ages come from there.
 const RECONCILE: Duration = Duration::from_secs(5);
@@ -61,6 +62,8 @@ pub struct Options {
     pub socket: PathBuf,
     /// This instance's directory in bpffs.
     pub bpffs: PathBuf,
+    /// How long an endpoint may be quiet.
+    pub timers: Timers,
 }
 
 /// Runs until SIGTERM or SIGINT.
@@ -83,7 +86,8 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let (commands, asked) = mpsc::channel(limits::QUEUE);
     let daemon = Daemon {
         ports,
-        table: EndpointTable::default(),
+        prober: Prober::open()?,
+        table: EndpointTable::new(options.timers),
         publisher,
         waiting: Vec::new(),
         lost: 0,
@@ -112,6 +116,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
 
 struct Daemon {
     ports: Ports,
+    prober: Prober,
     table: EndpointTable,
     publisher: Publisher,
     /// Who waits for a port's egress side.
@@ -131,7 +136,7 @@ impl Daemon {
         mut egress_done: mpsc::UnboundedReceiver<Done>,
         mut commands: mpsc::Receiver<Command>,
     ) -> anyhow::Result<()> {
-        let mut clock = interval(LOSS_CHECK);
+        let mut clock = interval(TICK);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let inputs = tokio::select! {
@@ -154,8 +159,10 @@ impl Daemon {
                 Some(command) = commands.recv() => self.command(command, &links).await,
                 _ = clock.tick() => {
                     let mut inputs = if self.links_lost { self.all_links(&links).await } else { Vec::new() };
-                    inputs.extend(self.tick());
-                    inputs
+                    inputs.extend(self.reconcile());
+                    self.fold(inputs);
+                    self.look_after_the_quiet();
+                    continue;
                 }
             };
             self.fold(inputs);
@@ -165,6 +172,19 @@ impl Daemon {
     fn fold(&mut self, inputs: Vec<Input>) {
         let now = Moment::now();
         let changes = inputs.into_iter().flat_map(|input| self.table.apply(input, now)).collect();
+        self.publisher.publish(&self.table, changes);
+    }
+
+    /// Asks those who are quiet, and lets go of those who have not answered for long.
+    fn look_after_the_quiet(&mut self) {
+        let Due { changes, questions, expired } =
+            self.table.tick(Moment::now(), |key| self.ports.maps().binding(key));
+        for question in &questions {
+            if let Some(mac) = self.ports.host_mac(question.port()) {
+                self.prober.ask(question, mac);
+            }
+        }
+        self.ports.remove_bindings(&expired);
         self.publisher.publish(&self.table, changes);
     }
 
@@ -194,7 +214,8 @@ impl Daemon {
         }
     }
 
-    fn tick(&mut self) -> Vec<Input> {
+    /// Reads the binding table, if it is time or events were lost.
+    fn reconcile(&mut self) -> Vec<Input> {
         let lost = match self.ports.maps().ring() {
             Ok(ring) => ring.lost,
             Err(error) => {
@@ -204,7 +225,7 @@ impl Daemon {
         };
         let due = self.reconciled.is_none_or(|at| at.elapsed() >= RECONCILE);
         if lost == self.lost && !due {
-            return vec![Input::Tick];
+            return Vec::new();
         }
         if lost != self.lost {
             warn!(
@@ -224,7 +245,7 @@ impl Daemon {
             }
             Err(error) => {
                 warn!("{error}");
-                vec![Input::Tick]
+                Vec::new()
             }
         }
     }

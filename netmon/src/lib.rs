@@ -6,6 +6,7 @@
 //! - [`links`]: which TAPs there are, by rtnetlink
 //! - [`ports`]: which of them are protected, and how
 //! - [`endpoints`]: **fold**, the live map as a pure state machine
+//! - [`probe`]: what is asked of guests that are quiet
 //! - [`view`]: what readers see of it
 //! - [`api`], [`cli`]: **show**, translation only
 //! - [`daemon`]: wires them; the file to read first
@@ -18,5 +19,6 @@ pub mod endpoints;
 pub mod kernel;
 pub mod links;
 pub mod ports;
+pub mod probe;
 pub mod time;
 pub mod view;

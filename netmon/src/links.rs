@@ -17,7 +17,7 @@ use rtnetlink::{
     packet_core::{NetlinkMessage, NetlinkPayload},
     packet_route::{
         AddressFamily, RouteNetlinkMessage,
-        link::{InfoKind, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage},
+        link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage},
         tc::{TcAttribute, TcFilterBpfOption, TcOption},
     },
     sys::{AsyncSocket as _, SocketAddr},
@@ -40,6 +40,8 @@ pub struct Tap {
     pub mac: Mac,
     /// How often its carrier was lost: a VMM has closed it, and what comes next is another guest.
     pub carrier_losses: u32,
+    /// Whether it is up and a VMM has it open: frames get to the guest.
+    pub up: bool,
 }
 
 /// What was heard.
@@ -164,6 +166,7 @@ fn tap(link: &LinkMessage) -> Option<Tap> {
         link: header.index,
         mac: Mac::default(),
         carrier_losses: 0,
+        up: header.flags.contains(LinkFlags::LowerUp),
     };
     for attribute in &link.attributes {
         match attribute {

@@ -13,6 +13,7 @@ use std::{
 
 use glob::Pattern;
 use netmon_common::{
+    Mac,
     abi::{Binding, BindingKey, PortPolicy},
     limits,
 };
@@ -222,6 +223,11 @@ impl Ports {
         };
     }
 
+    /// The host's own MAC on this port.
+    pub fn host_mac(&self, index: u32) -> Option<Mac> {
+        self.ports.get(&index).map(|port| port.tap.mac)
+    }
+
     /// Whether the egress side of this port is still being attached.
     pub fn is_pending(&self, index: u32) -> bool {
         self.ports.get(&index).is_some_and(|port| matches!(port.egress, EgressState::Pending))
@@ -281,7 +287,8 @@ impl Ports {
         });
         self.refused.remove(&tap.index);
         self.ports.insert(tap.index, port);
-        Ok(Input::Port { index: tap.index, name: Arc::clone(&tap.name), epoch: self.epoch })
+        let (index, name) = (tap.index, Arc::clone(&tap.name));
+        Ok(Input::Port { index, name, epoch: self.epoch, up: tap.up })
     }
 
     fn changed(&mut self, tap: Tap) -> Vec<Input> {
@@ -301,7 +308,7 @@ impl Ports {
         }
         port.tap = tap;
         let (index, name) = (port.tap.index, Arc::clone(&port.tap.name));
-        vec![Input::Port { index, name, epoch: port.policy.epoch }]
+        vec![Input::Port { index, name, epoch: port.policy.epoch, up: port.tap.up }]
     }
 
     fn release(&mut self, index: u32) -> Vec<Input> {

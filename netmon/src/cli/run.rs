@@ -3,16 +3,21 @@
 use std::{
     io::{self, IsTerminal as _},
     path::PathBuf,
+    time::Duration,
 };
 
 use glob::Pattern;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use super::{client::Daemon, failure::Failure};
-use crate::daemon::{self, Options};
+use crate::{
+    daemon::{self, Options},
+    endpoints::Timers,
+};
 
 const EXAMPLES: &str = "\
-It needs root, or CAP_BPF and CAP_NET_ADMIN. SIGTERM and SIGINT end it (0).
+It needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW. SIGTERM and SIGINT
+end it (0).
 RUST_LOG chooses what it logs: RUST_LOG=netmon=debug.
 
 Examples:
@@ -31,8 +36,20 @@ pub(super) struct Args {
     /// How to log, on stderr
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     log: Log,
+    /// How long an address counts as reachable after it was heard; then it is asked
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = at_least_a_second)]
+    reachable_time: Duration,
+    /// How long an address that does not answer keeps its binding
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = at_least_a_second)]
+    expire: Duration,
     #[command(flatten)]
     daemon: Daemon,
+}
+
+/// Less would be a burst of questions, not a look from time to time.
+fn at_least_a_second(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if time >= Duration::from_secs(1) { Ok(time) } else { Err("at least 1s".to_owned()) }
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -43,7 +60,12 @@ enum Log {
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     start_log(args.log)?;
-    let options = Options { taps: args.taps, socket: args.daemon.socket, bpffs: args.bpffs };
+    let options = Options {
+        taps: args.taps,
+        socket: args.daemon.socket,
+        bpffs: args.bpffs,
+        timers: Timers { reachable: args.reachable_time, expire: args.expire },
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(daemon::run(options)).map_err(|error| Failure::Failed(format!("{error:#}")))
 }

@@ -5,6 +5,7 @@
 //! - [`link`]: what holds a program on a hook
 //! - [`maps`]: the tables, typed
 //! - [`events`]: **collect**, the ring buffer
+//! - [`packet`]: frames from the host to a guest
 
 pub mod attach;
 pub mod events;
@@ -12,3 +13,4 @@ pub mod instance;
 pub mod link;
 pub mod load;
 pub mod maps;
+pub mod packet;
