@@ -4,6 +4,7 @@
 //!
 //! - [`kernel`]: the programs, maps and hooks; **collect** ([`kernel::events`])
 //! - [`links`]: which TAPs there are, by rtnetlink
+//! - [`policy`]: what a port's guest may do
 //! - [`ports`]: which of them are protected, and how
 //! - [`endpoints`]: **fold**, the live map as a pure state machine
 //! - [`probe`]: what is asked of guests that are quiet
@@ -18,6 +19,7 @@ pub mod daemon;
 pub mod endpoints;
 pub mod kernel;
 pub mod links;
+pub mod policy;
 pub mod ports;
 pub mod probe;
 pub mod time;

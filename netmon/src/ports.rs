@@ -27,6 +27,7 @@ use crate::{
         maps::{Maps, MapsError},
     },
     links::Tap,
+    policy::Policy,
 };
 
 /// Why a port cannot be had.
@@ -268,10 +269,9 @@ impl Ports {
         self.epoch = self.epoch.wrapping_add(1);
         let policy = PortPolicy {
             link: tap.link,
-            quota: limits::BINDINGS_PER_PORT,
             epoch: self.epoch,
             host_mac: tap.mac.octets(),
-            ..PortPolicy::default()
+            ..Policy::default().entry()
         };
         let ingress = self.maps.add_port(tap.index, &policy).map_err(at).and_then(|()| {
             let refused = |source| PortError::Refused { tap: Arc::clone(&tap.name), source };

@@ -26,7 +26,7 @@ fn port(index: u32, name: &str, epoch: u16) -> Input {
 
 fn key(port: u32, address: &str) -> BindingKey {
     let address: Ipv6Addr = address.parse().unwrap_or(Ipv6Addr::UNSPECIFIED);
-    BindingKey { link: port, address: address.octets() }
+    BindingKey::new(port, address.octets())
 }
 
 fn binding(port: u32, epoch: u16, state: abi::State, origin: Kind, seconds: u64) -> Binding {

@@ -51,7 +51,7 @@ impl Daemon {
     fn guest(&mut self, port: u32, tap: &str, address: &str) {
         let now = Moment::now();
         let address: Ipv6Addr = address.parse().expect("an address");
-        let key = abi::BindingKey { link: port, address: address.octets() };
+        let key = abi::BindingKey::new(port, address.octets());
         let nanos = Moment::default();
         let binding = abi::Binding {
             port,
