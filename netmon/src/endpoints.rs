@@ -5,6 +5,7 @@
 //! next [`Input::Table`]. What becomes of those that are quiet is [`EndpointTable::tick`]'s.
 
 mod liveness;
+mod search;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,7 +21,7 @@ use netmon_common::{
 };
 
 pub use self::liveness::{Due, Question, Timers};
-use self::liveness::{Search, Silence};
+use self::{liveness::Silence, search::Search};
 use crate::time::Moment;
 
 /// How long an address is tentative after the last DAD for it: RetransTimer, RFC 4862 section 5.4. A claim
@@ -41,6 +42,15 @@ pub enum State {
     Probing,
     /// Has not answered. It is asked again from time to time.
     Unreachable,
+}
+
+impl State {
+    const fn is_quiet(self) -> bool {
+        match self {
+            Self::Tentative | Self::Reachable => false,
+            Self::Stale | Self::Probing | Self::Unreachable => true,
+        }
+    }
 }
 
 /// An address behind a TAP.
@@ -243,8 +253,7 @@ impl EndpointTable {
             (Some(state), _) => (state, Silence::default()),
             // It is as quiet as before.
             (None, Some(known))
-                if known.endpoint.state >= State::Stale
-                    && known.endpoint.last_seen == last_seen =>
+                if known.endpoint.state.is_quiet() && known.endpoint.last_seen == last_seen =>
             {
                 (known.endpoint.state, known.silence)
             }

@@ -10,12 +10,12 @@ use std::{
 };
 
 use netmon_common::{
-    Address, Mac,
+    Mac,
     abi::{Binding, BindingKey},
     limits,
 };
 
-use super::{Change, EndpointTable, Entry, Id, State, behind};
+use super::{Change, EndpointTable, Entry, Id, State};
 use crate::time::Moment;
 
 /// Solicitations without an answer that make an endpoint unreachable (RFC 4861 section 10).
@@ -25,14 +25,8 @@ pub(super) const MAX_UNICAST_SOLICIT: u8 = 3;
 pub(super) const RETRANS_TIMER: Duration = Duration::from_secs(1);
 
 /// How often one that is unreachable is asked again: a guest that was paused may come back without a word
-/// (MAX_RETRANS_TIMER, RFC 7048 section 5).
+/// (MAX_RETRANS_TIMER, RFC 7048 section 4).
 pub(super) const MAX_RETRANS_TIMER: Duration = Duration::from_secs(60);
-
-/// How often a search asks everybody, [`RETRANS_TIMER`] apart: a frame may be lost.
-pub(super) const SEARCH_ROUNDS: u8 = 2;
-
-/// The address that aurae gives each guest.
-const AURAE_GUEST: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 2);
 
 /// How long an endpoint may be quiet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,21 +96,6 @@ pub(super) struct Silence {
     unreachable_since: Moment,
 }
 
-/// How far the search for the guests of a port has come that were up before it.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Search {
-    /// So many times everybody was asked, the last time then.
-    Asked(u8, Moment),
-    Done,
-}
-
-impl Search {
-    /// One that is yet to begin. Where nobody hears it, it begins when the port comes up.
-    pub(super) fn new(up: bool) -> Self {
-        if up { Self::Asked(0, Moment::default()) } else { Self::Done }
-    }
-}
-
 enum Step {
     Wait,
     Ask,
@@ -162,7 +141,7 @@ impl EndpointTable {
         let (key, before) = (entry.key, entry.endpoint.state);
         let binding = read(&key).filter(|held| held.port == id.0 && self.is_current(held));
         let Some(binding) = binding else {
-            self.forget(|endpoint| (endpoint.port, endpoint.address) == id, &mut due.changes);
+            due.changes.extend(self.entries.remove(&id).map(|gone| Change::Removed(gone.endpoint)));
             return;
         };
         self.binding(&key, &binding, now, &mut due.changes);
@@ -183,36 +162,8 @@ impl EndpointTable {
             }
             Step::GiveUp => {
                 due.expired.push((key, binding));
-                due.changes.extend(self.entries.remove(&id).map(|e| Change::Removed(e.endpoint)));
-            }
-        }
-    }
-
-    /// Searches for guests that were up before their port: by asking everybody, and the first who answers
-    /// for the addresses that it may have besides. Nothing in IPv6 asks a host for all of its addresses.
-    fn search(&mut self, now: Moment, questions: &mut Vec<Question>) {
-        for (&port, state) in &mut self.ports {
-            if questions.len() >= limits::SEARCHES {
-                break;
-            }
-            let Search::Asked(rounds, at) = state.search else { continue };
-            let mut known = self.entries.range(behind(port)).map(|(_, entry)| &entry.endpoint);
-            if rounds > 0
-                && let Some(guest) = known.next()
-            {
-                let mac = guest.mac;
-                let likely = [AURAE_GUEST, Ipv6Addr::from(Address::link_local_of(mac))];
-                let unknown = |address: &Ipv6Addr| !self.entries.contains_key(&(port, *address));
-                let ask = |address| Question::Neighbor { port, mac, address };
-                questions.extend(likely.into_iter().filter(unknown).map(ask));
-                state.search = Search::Done;
-            } else if rounds == 0 || now.since(at) >= RETRANS_TIMER {
-                state.search = if rounds < SEARCH_ROUNDS {
-                    questions.push(Question::Everybody { port });
-                    Search::Asked(rounds + 1, now)
-                } else {
-                    Search::Done
-                };
+                due.changes
+                    .extend(self.entries.remove(&id).map(|gone| Change::Removed(gone.endpoint)));
             }
         }
     }
