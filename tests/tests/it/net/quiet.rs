@@ -60,6 +60,14 @@ fn a_silent_guest_of_before_the_daemon_is_found() -> anyhow::Result<()> {
 }
 
 #[test]
+fn a_silent_guest_that_answers_no_echo_is_found() -> anyhow::Result<()> {
+    let host = Host::new()?;
+    let guest = silent(&host)?;
+    set(guest.stack(), "net/ipv6/icmp/echo_ignore_multicast", 1)?;
+    is_found(&host)
+}
+
+#[test]
 fn a_silent_guest_is_found_by_a_host_without_ipv6() -> anyhow::Result<()> {
     let host = Host::new()?;
     set(&host, "net/ipv6/conf/default/disable_ipv6", 1)?;
