@@ -9,6 +9,7 @@
 //! - [`endpoints`]: **fold**, the live map as a pure state machine
 //! - [`probe`]: what is asked of guests that are quiet
 //! - [`view`]: what readers see of it
+//! - [`drops`]: what readers see of the frames that are refused
 //! - [`api`], [`cli`]: **show**, translation only
 //! - [`daemon`]: wires them; the file to read first
 
@@ -16,6 +17,7 @@ pub mod api;
 pub mod cli;
 pub mod command;
 pub mod daemon;
+pub mod drops;
 pub mod endpoints;
 pub mod kernel;
 pub mod links;

@@ -4,6 +4,7 @@ mod bad_input;
 mod confine;
 mod discover;
 mod life;
+mod neighbors;
 mod quiet;
 
 use anyhow::ensure;
