@@ -302,4 +302,5 @@ fn behind(port: u32) -> RangeInclusive<Id> {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that panics has failed")]
 mod tests;
