@@ -14,7 +14,7 @@ use super::{
 const EXAMPLES: &str = "\
 tentative    the guest asks whether somebody else has the address
 reachable    heard within half a minute (netmon run --reachable-time)
-stale        not heard since, nor asked: it waits for its turn, or its TAP is down
+stale        not heard since, nor asked yet: its TAP is down, or it must wait
 probing      being asked, three times a second apart
 unreachable  did not answer; asked once a minute, and forgotten after an hour
              (netmon run --expire)
