@@ -23,6 +23,7 @@ fn arguments_are_checked_before_anything_is_done() {
     for line in [
         "run",
         "run --tap vm* --tap tap[0-9] --log json --bpffs /sys/fs/bpf/other",
+        "run --reachable-time 1s --expire 1d",
         "endpoints --tap tap0 --state stale -o json --socket /tmp/s",
         "watch --since 1764000000000000:42 -o json",
         "resolve tap0 --port 80",
@@ -45,6 +46,8 @@ fn arguments_are_checked_before_anything_is_done() {
     for line in [
         "run --tap vm[",
         "run --log xml",
+        "run --reachable-time 100ms",
+        "run --expire soon",
         "endpoints --tap a/b",
         "endpoints --state well",
         "watch -o table",
