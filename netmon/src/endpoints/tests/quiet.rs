@@ -1,6 +1,9 @@
 //! What becomes of the quiet, second by second.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use netmon_common::limits;
 
@@ -190,6 +193,16 @@ fn a_binding_that_somebody_has_removed_is_gone() {
 }
 
 #[test]
+fn an_address_that_another_port_of_the_bridge_has_now_is_gone_from_here() {
+    let mut host = Host::new();
+    host.table.apply(port(8, "tap1", 1), at(0));
+    host.happens(0, 9);
+    host.appears("fe80::2", 10);
+    host.holds("fe80::2", valid(8, 39));
+    assert_eq!(host.happens(10, 40), ["40 - tap0 fe80::2 Reachable"]);
+}
+
+#[test]
 fn one_that_does_not_answer_ranks_last() {
     let mut host = Host::new();
     host.appears("fe80::2", 10);
@@ -261,4 +274,24 @@ fn thousands_who_fall_silent_together_are_asked_in_turn() {
     }
     let firsts: BTreeSet<u64> = asked.values().map(|ticks| ticks[0]).collect();
     assert!(firsts.len() >= all as usize / limits::PROBES, "{firsts:?}");
+}
+
+#[test]
+fn many_who_are_quiet_are_looked_at_in_turn() {
+    let mut host = Host::default();
+    let all = 3 * limits::LOOKS;
+    for index in 1..=all as u32 {
+        let down = Input::Port { index, name: "tap".into(), epoch: 1, up: false };
+        host.table.apply(down, at(0));
+        host.kernel.insert(key(index, "fe80::2"), valid(index, 0));
+    }
+    host.table.apply(Input::Table(host.kernel.clone().into_iter().collect()), at(100));
+    let looked = RefCell::new(BTreeSet::new());
+    for tick in 1..=3 {
+        host.table.tick(at(100), |key| {
+            looked.borrow_mut().insert(*key);
+            host.kernel.get(key).copied()
+        });
+        assert_eq!(looked.borrow().len(), tick * limits::LOOKS);
+    }
 }
