@@ -8,6 +8,7 @@ mod life;
 mod neighbors;
 mod pins;
 mod policy;
+mod quiet;
 mod survive;
 
 use anyhow::ensure;
