@@ -4,6 +4,7 @@
 //! the slow egress attach is a thread's (`kernel/attach.rs`), whose answer comes back as
 //! [`Ports::egress_done`].
 
+mod error;
 mod policy;
 mod reserved;
 mod resume;
@@ -18,7 +19,6 @@ use glob::Pattern;
 use netmon_common::{
     Mac,
     abi::{Binding, BindingKey, PortPolicy},
-    limits,
 };
 use tracing::{debug, info, warn};
 
@@ -29,42 +29,14 @@ use crate::{
         attach::{self, AttachError, Done, Egress, EgressAttacher, Ingress, Job},
         link::Hook,
         load::LoadedProgram,
-        maps::{Maps, MapsError},
+        maps::Maps,
         pins::Pins,
     },
     links::{Bridge, Tap},
     policy::{Policies, Policy, PolicyChange},
 };
 
-/// Why a port cannot be had.
-#[derive(Debug, thiserror::Error)]
-pub enum PortError {
-    /// No interface of this name.
-    #[error("{0}: no such interface (is the VM running? netmon ports lists those attached)")]
-    NotFound(Arc<str>),
-    /// An interface, but no TAP.
-    #[error("{0}: not a TAP (netmon confines TAP devices; ip -d link show type tun lists them)")]
-    NotTap(Arc<str>),
-    /// A TAP without our programs.
-    #[error("{0}: not attached (netmon attach {0} does it)")]
-    NotAttached(Arc<str>),
-    /// The hook refuses.
-    #[error("{tap}: {source}")]
-    Refused {
-        /// The TAP.
-        tap: Arc<str>,
-        /// Why.
-        source: AttachError,
-    },
-    /// The maps refuse.
-    #[error("{tap}: {source} (netmon protects up to {max} TAPs)", max = limits::PORTS)]
-    Maps {
-        /// The TAP.
-        tap: Arc<str>,
-        /// Why.
-        source: MapsError,
-    },
-}
+pub use self::error::PortError;
 
 #[derive(Debug)]
 enum EgressState {
