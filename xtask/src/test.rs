@@ -71,7 +71,11 @@ fn unit(args: &Args, built: &Built) -> Result<()> {
     cargo.args(["test", "--no-fail-fast"]);
     cargo.args(UNIT_CRATES.map(|name| format!("--package={name}")));
     cargo.arg("--").args(&args.filters).args(&args.harness).envs(build::environment(built));
-    exec::run("tests what needs no kernel", &mut cargo)
+    exec::run("tests what needs no kernel", &mut cargo)?;
+    let mut cargo = workspace::cargo();
+    cargo.args(["test", "--package=netmon-tests", "--lib", "--"]);
+    cargo.args(&args.filters).args(&args.harness).envs(build::environment(built));
+    exec::run("tests the judge against a second one", &mut cargo)
 }
 
 fn kernel(tier: &str, args: &Args, built: &Built) -> Result<()> {
