@@ -52,6 +52,9 @@ pub const KINDS: usize = 16;
 /// Changes of the live map that are kept for watchers to go on from; a slower one gets the whole map.
 pub const HISTORY: usize = 4096;
 
+/// Samples of refused frames that are kept for readers; a slower one is told how many it missed.
+pub const SAMPLES_KEPT: usize = 1024;
+
 /// Streams of changes at one time: each holds a task and a buffer.
 pub const WATCHERS: usize = 256;
 

@@ -8,6 +8,7 @@
 //! - [`ports`]: which of them are protected, and how
 //! - [`endpoints`]: **fold**, the live map as a pure state machine
 //! - [`view`]: what readers see of it
+//! - [`drops`]: what readers see of the frames that are refused
 //! - [`api`], [`cli`]: **show**, translation only
 //! - [`daemon`]: wires them; the file to read first
 
@@ -15,6 +16,7 @@ pub mod api;
 pub mod cli;
 pub mod command;
 pub mod daemon;
+pub mod drops;
 pub mod endpoints;
 pub mod kernel;
 pub mod links;

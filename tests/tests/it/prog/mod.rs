@@ -4,6 +4,7 @@
 mod bindings;
 mod egress;
 mod ingress;
+mod memory;
 mod neighbor_discovery;
 mod object;
 
