@@ -2,6 +2,7 @@
 //! verdict, and the one right counter moves, by one frame and its length; all others stand still.
 
 mod bindings;
+mod differential;
 mod egress;
 mod ingress;
 mod memory;
