@@ -4,10 +4,13 @@
 mod bindings;
 mod differential;
 mod egress;
+mod evasion;
 mod ingress;
 mod memory;
 mod neighbor_discovery;
 mod object;
+mod tables;
+mod verifier;
 
 use netmon::{
     kernel::load::{self, Loaded},
