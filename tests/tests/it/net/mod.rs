@@ -3,6 +3,7 @@
 mod bad_input;
 mod confine;
 mod discover;
+mod evasion;
 mod life;
 mod neighbors;
 
