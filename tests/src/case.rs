@@ -111,7 +111,7 @@ impl FromStr for Case {
             other => bail!("direction: `{other}` is neither ingress nor egress"),
         };
         let mac = |name| -> anyhow::Result<[u8; 6]> {
-            let octets = bytes(&field(name)?.replace(':', " "))?;
+            let octets = octets(&field(name)?.replace(':', ""))?;
             octets.try_into().map_err(|_| anyhow::anyhow!("{name}: not six octets"))
         };
         let policy = PortPolicy {
@@ -124,7 +124,7 @@ impl FromStr for Case {
             link_mac: mac("link_mac")?,
             ..PortPolicy::default()
         };
-        Ok(Self { direction, policy, first_mac: mac("first_mac")?, frame: bytes(frame)? })
+        Ok(Self { direction, policy, first_mac: mac("first_mac")?, frame: octets(frame)? })
     }
 }
 
@@ -136,10 +136,15 @@ fn hex(bytes: &[u8], by: &str) -> String {
     joined(bytes.iter().map(|byte| format!("{byte:02x}")), by)
 }
 
-fn bytes(text: &str) -> anyhow::Result<Vec<u8>> {
-    text.split_whitespace()
-        .map(|word| u8::from_str_radix(word, 16).with_context(|| format!("{word}: no octet")))
-        .collect()
+/// Octets in hexadecimal, with or without spaces between them.
+pub(crate) fn octets(text: &str) -> anyhow::Result<Vec<u8>> {
+    let digits: Vec<u8> = text.bytes().filter(|digit| !digit.is_ascii_whitespace()).collect();
+    let octet = |pair: &[u8]| {
+        let pair = str::from_utf8(pair).ok().filter(|pair| pair.len() == 2);
+        pair.and_then(|pair| u8::from_str_radix(pair, 16).ok())
+    };
+    let octets = digits.chunks(2).map(octet).collect::<Option<_>>();
+    octets.with_context(|| format!("{text}: no octets"))
 }
 
 fn ports<const N: usize>(text: &str) -> anyhow::Result<[u16; N]> {

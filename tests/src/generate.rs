@@ -9,14 +9,14 @@
 mod field;
 mod message;
 
-use std::env;
+use std::{env, fs, path::Path};
 
 use anyhow::Context as _;
 use arbitrary::Unstructured;
 use netmon_common::abi::{Direction, Mode, PortPolicy};
 
 use crate::{
-    case::Case,
+    case::{self, Case},
     frame::{self, GUEST, GUEST_MAC, HOST, HOST_MAC, OTHER_MAC},
 };
 
@@ -34,6 +34,18 @@ pub fn cases(seed: u64) -> impl Iterator<Item = Case> {
         random.fill(&mut bytes);
         case(&bytes)
     })
+}
+
+/// The cases of the fuzzer's corpus: each path through judge and oracle that it has found.
+///
+/// # Errors
+///
+/// The corpus is not to be read.
+pub fn corpus() -> anyhow::Result<Vec<Case>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/corpus.txt");
+    let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let inputs = text.lines().filter(|line| !line.starts_with('#'));
+    inputs.map(|input| Ok(case(&case::octets(input)?))).collect()
 }
 
 /// The seed that `NETMON_SEED` gives, else a new one. It is printed, and the test harness shows it with a

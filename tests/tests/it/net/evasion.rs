@@ -40,7 +40,7 @@ fn runts_of_every_length() -> anyhow::Result<()> {
 }
 
 /// A frame as long as a TAP takes: a UDP datagram and bytes behind it, as far as IPv6 has no length for them.
-fn longest(frame: Frame) -> Vec<u8> {
+fn longest(frame: &Frame) -> Vec<u8> {
     let mut bytes = frame.bytes();
     bytes.resize(FRAME, 0);
     bytes
@@ -57,11 +57,11 @@ fn frames_of_65535_bytes() -> anyhow::Result<()> {
     assert_eq!(whole.len(), FRAME);
     let frames = [
         whole.clone(),
-        longest(router_advertisement()),
-        longest(advertisement(GUEST).with(|f| f.hop_limit = 254)),
-        longest(tcp(80, 2).with(|f| f.payload_length = Some(0))),
-        longest(tcp(80, 2).with(|f| f.tags = vec![0x81, 0, 0, 0])),
-        longest(solicitation(GUEST, &mac_option(1, OTHER_MAC))),
+        longest(&router_advertisement()),
+        longest(&advertisement(GUEST).with(|f| f.hop_limit = 254)),
+        longest(&tcp(80, 2).with(|f| f.payload_length = Some(0))),
+        longest(&tcp(80, 2).with(|f| f.tags = vec![0x81, 0, 0, 0])),
+        longest(&solicitation(GUEST, &mac_option(1, OTHER_MAC))),
         // 512 bytes and 65,000 more that the header does not deny.
         solicitation(GUEST, &[14, 1, 0, 0, 0, 0, 0, 0].repeat(8_000)).bytes(),
     ];

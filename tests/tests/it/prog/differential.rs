@@ -31,6 +31,9 @@ const BATCH: usize = 200;
 /// The longest frame that BPF_PROG_TEST_RUN takes: a page less the headroom and the tail of an skb.
 const LONGEST: usize = 3_400;
 
+/// A change of a policy on its way to the programs.
+type Fault = fn(&mut PortPolicy);
+
 /// What an event tells: address, state, kind of frame, MAC.
 type Told = ([u8; 16], u8, u8, [u8; 6]);
 
@@ -44,7 +47,7 @@ struct Differential {
     shown: Vec<Shown>,
     ran: usize,
     /// What is wrong with each policy that the programs get: nothing, but where that is to be found.
-    fault: fn(&mut PortPolicy),
+    fault: Fault,
 }
 
 /// Whether BPF_PROG_TEST_RUN takes this frame: no half Ethernet header, and to an skb no half IPv6 header.
@@ -208,7 +211,8 @@ fn shown(case: &Case, reason: Reason, observed: bool) -> Shown {
 #[test]
 fn oracle_judge_and_programs_agree() -> anyhow::Result<()> {
     let mut differential = Differential::new();
-    kept()?.iter().for_each(|case| differential.agree(case));
+    let found = kept()?.into_iter().chain(generate::corpus()?);
+    found.for_each(|case| differential.agree(&case));
     let mut cases = generate::cases(generate::seed()?);
     // `cargo xtask fuzz` gives a time instead of a number.
     let time = env::var("NETMON_FUZZ_SECONDS").ok().map(|seconds| seconds.parse());
@@ -225,7 +229,7 @@ fn oracle_judge_and_programs_agree() -> anyhow::Result<()> {
 
 #[test]
 fn a_planted_fault_is_found() {
-    let faults: [(&str, fn(&mut PortPolicy)); 5] = [
+    let faults: [(&str, Fault); 5] = [
         ("another MAC of the host", |policy| policy.host_mac = OTHER_MAC),
         ("another mode", |policy| policy.mode = Mode::Observe.number()),
         ("other services", |policy| policy.allowed ^= ALLOW_HOST_PORTS),
