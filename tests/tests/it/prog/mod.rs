@@ -6,9 +6,11 @@ mod differential;
 mod egress;
 mod evasion;
 mod ingress;
+mod ledger;
 mod memory;
 mod neighbor_discovery;
 mod object;
+mod services;
 mod tables;
 mod verifier;
 
