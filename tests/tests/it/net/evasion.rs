@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use netmon_tests::{
     daemon::Daemon,
     frame::{
-        ALL_NODES, Frame, GUEST, GUEST_MAC, OTHER_MAC, advertisement, dad, echo, mac_option,
+        ALL_NODES, Frame, GUEST, GUEST_MAC, OTHER_MAC, advertisement, dad, echo, icmp, mac_option,
         redirect, router_advertisement, solicitation, tcp, udp,
     },
     host::Host,
@@ -84,6 +84,8 @@ fn offload(flags: u8, gso: u8, header: u16, size: u16, start: u16, offset: u16) 
     }
     bytes
 }
+
+const ROUTER_ADVERTISEMENT: u8 = 134;
 
 const NEEDS_CSUM: u8 = 1;
 const GSO_TCPV6: u8 = 4;
@@ -204,5 +206,63 @@ fn another_guest_of_the_bridge_is_not_impersonated() -> anyhow::Result<()> {
     counted.sort();
     let expected = ["binding_conflict 2", "nd_option_mac 1", "nd_target 1"];
     assert_eq!(counted, expected.map(|row| format!("tap1 ingress {row}")));
+    Ok(())
+}
+
+/// An echo request which the sum over its own bytes, written over its type and code, makes a router advertisement.
+fn echo_that_sums_up_to_an_advertisement() -> Vec<u8> {
+    let body = [64, 0, 0x07, 0x08, 0, 0, 0, 0, 0, 0, 0, 0];
+    let (mut frame, place) = (icmp(ALL_NODES, 128, &body).bytes(), 68..70);
+    let words = frame[54..].chunks(2).map(|word| u32::from(word[0]) << 8 | u32::from(word[1]));
+    let wanted = u32::from(!(u16::from(ROUTER_ADVERTISEMENT) << 8));
+    // The last two bytes make up the difference, modulo 2^16 - 1.
+    let missing = (wanted + words.map(|word| 0xffff - word).sum::<u32>()) % 0xffff;
+    frame.splice(place, (missing as u16).to_be_bytes()).for_each(drop);
+    frame
+}
+
+/// A limit of any filter on a TAP (docs/limits.md): the host fills a checksum in behind it, where the guest says, when a
+/// bridge passes the frame on. The host itself reads what was judged; isolated ports pass nothing on.
+#[test]
+fn a_checksum_is_filled_in_behind_every_filter_unless_ports_are_isolated() -> anyhow::Result<()> {
+    let host = Host::new()?;
+    host.ip("link add br0 type bridge mcast_snooping 0")?;
+    host.ip("link set br0 up")?;
+    let evil = Tap::with_header(&host, "tap0")?;
+    host.ip("link set tap0 up")?;
+    let victim = up(&host, "tap1")?;
+    for name in ["tap0", "tap1"] {
+        host.ip(&format!("link set {name} master br0"))?;
+    }
+    let daemon = Daemon::start(&host, "")?;
+    confined(&daemon, "tap0")?;
+    confined(&daemon, "tap1")?;
+    let frame = echo_that_sums_up_to_an_advertisement();
+    let sent = [offload(NEEDS_CSUM, 0, 0, 0, 54, 0).as_slice(), &frame].concat();
+    let types = |frames: Vec<Vec<u8>>| -> Vec<u8> {
+        let of_evil = frames.iter().filter(|got| got[6..12] == GUEST_MAC);
+        of_evil.map(|got| got[54]).collect()
+    };
+    let received = || {
+        let frames = std::iter::from_fn(|| victim.receive().transpose()).collect::<Result<_, _>>();
+        anyhow::Ok(types(frames?))
+    };
+    wait::until("the forged advertisement", || {
+        evil.send(&sent)?;
+        Ok(received()?.contains(&ROUTER_ADVERTISEMENT).then_some(()))
+    })?;
+    for name in ["tap0", "tap1"] {
+        host.ip(&format!("link set {name} type bridge_slave isolated on"))?;
+    }
+    received()?;
+    let bridge = host.run(|| Ok(nix::net::if_::if_nametoindex("br0")?))?;
+    let witness = Witness::new(&host, bridge)?;
+    wait::until("the frame on the bridge", || {
+        evil.send(&sent)?;
+        let seen = types(witness.seen()?);
+        assert!(seen.iter().all(|kind| *kind == 128), "the host reads what was judged: {seen:?}");
+        Ok((!seen.is_empty()).then_some(()))
+    })?;
+    assert_eq!(received()?, [0_u8; 0]);
     Ok(())
 }
