@@ -10,6 +10,8 @@
     reason = "a second judge that panics has failed its test"
 )]
 
+#[cfg(test)]
+mod headers;
 mod reader;
 #[cfg(test)]
 mod tests;
