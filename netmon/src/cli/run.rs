@@ -12,7 +12,8 @@ use super::{client::Daemon, failure::Failure};
 use crate::daemon::{self, Options};
 
 const EXAMPLES: &str = "\
-It needs root, or CAP_BPF and CAP_NET_ADMIN. SIGTERM and SIGINT end it (0).
+It needs root, or CAP_BPF and CAP_NET_ADMIN. SIGTERM and SIGINT end it (0);
+enforcement stays until `netmon teardown`.
 RUST_LOG chooses what it logs: RUST_LOG=netmon=debug.
 
 Examples:
@@ -28,6 +29,9 @@ pub(super) struct Args {
     /// Where this instance pins its maps: two need two
     #[arg(long, value_name = "DIR", default_value = "/sys/fs/bpf/netmon")]
     bpffs: PathBuf,
+    /// End enforcement with the daemon; without this, it stays
+    #[arg(long)]
+    detach_on_exit: bool,
     /// How to log, on stderr
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     log: Log,
@@ -43,7 +47,12 @@ enum Log {
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     start_log(args.log)?;
-    let options = Options { taps: args.taps, socket: args.daemon.socket, bpffs: args.bpffs };
+    let options = Options {
+        taps: args.taps,
+        socket: args.daemon.socket,
+        bpffs: args.bpffs,
+        detach_on_exit: args.detach_on_exit,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(daemon::run(options)).map_err(|error| Failure::Failed(format!("{error:#}")))
 }

@@ -1,11 +1,14 @@
 //! The real daemon, real TAPs, a real Linux stack as the guest, the real command line.
 
+mod attack;
 mod bad_input;
 mod confine;
 mod discover;
 mod evasion;
 mod life;
 mod neighbors;
+mod pins;
+mod survive;
 
 use anyhow::ensure;
 use netmon_tests::{daemon::Daemon, host::Host, tap::Tap, witness::Witness};
