@@ -7,31 +7,27 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
-    io::{self, ErrorKind},
-    os::unix::{fs::PermissionsExt as _, net::UnixStream as StdStream},
-    path::{Path, PathBuf},
+    io,
     sync::{Arc, RwLock},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context as _, anyhow};
-use glob::Pattern;
 use netmon_common::{
     abi::{Event, Sample},
     limits,
 };
 use tokio::{
-    net::UnixListener,
     signal::unix::{SignalKind, signal},
     sync::{mpsc, oneshot},
     time::{Instant, MissedTickBehavior, interval},
 };
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::{
     api::{self, Feeds},
     command::{Command, PortStatus},
+    config::{Options, Source},
     drops::DropFeed,
     endpoints::{EndpointTable, Input},
     kernel::{
@@ -43,6 +39,7 @@ use crate::{
     },
     links::{AllLinks, LinkNews, Links},
     ports::{PortError, Ports},
+    socket,
     time::Moment,
     view::{self, Publisher},
 };
@@ -58,28 +55,14 @@ const RECONCILE: Duration = Duration::from_secs(5);
 /// How long the readers get to end when the daemon does.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// What `netmon run` was asked for.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Globs of TAP names.
-    pub taps: Vec<Pattern>,
-    /// The Unix socket of the API.
-    pub socket: PathBuf,
-    /// This instance's directory in bpffs.
-    pub bpffs: PathBuf,
-    /// Enforcement ends with the daemon.
-    pub detach_on_exit: bool,
-}
-
-/// Runs until SIGTERM or SIGINT.
+/// Runs with what was asked for until SIGTERM or SIGINT; SIGHUP asks `source` again.
 ///
 /// # Errors
 ///
 /// Something that it needs at start is not to be had, or a part that must not end has ended.
-pub async fn run(options: Options) -> anyhow::Result<()> {
+pub async fn run(options: Options, source: Source) -> anyhow::Result<()> {
     let _instance = Instance::take(&options.bpffs)?;
-    let listener = listen(&options.socket)?;
-    let _socket = RemoveOnDrop(options.socket.clone());
+    let (listener, _socket) = socket::listen(&options.socket)?;
     let mut pins = Pins::find(&options.bpffs)?;
     let loaded = load::load(Some(&mut pins))?;
     pins.complete()?;
@@ -89,13 +72,17 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let (attacher, egress_done) = EgressAttacher::start(loaded.classifier, Arc::clone(&pins))?;
     // What it holds in the kernel is held by the pins, too.
     drop(loaded.object);
-    let ports = Ports::new(loaded.maps, pins, loaded.xdp, classifier, attacher, options.taps);
+    let Options { taps, policies, .. } = options.clone();
+    let ports = Ports::new(loaded.maps, pins, loaded.xdp, classifier, attacher, taps, policies);
     // The life's number: another one for each start of the daemon.
     let instance = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let (publisher, view) = view::new(u64::try_from(instance.as_micros()).unwrap_or_default());
     let (commands, asked) = mpsc::channel(limits::QUEUE);
+    info!(socket = %options.socket.display(), bpffs = %options.bpffs.display(), "netmon {}", env!("CARGO_PKG_VERSION"));
     let drops = DropFeed::new();
     let daemon = Daemon {
+        options: options.clone(),
+        source,
         table: EndpointTable::default(),
         publisher,
         drops: drops.clone(),
@@ -111,7 +98,6 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let mut server = tokio::spawn(api::serve(listener, Feeds { view, drops }, commands, async {
         let _sender_is_gone = stopped.await;
     }));
-    info!(socket = %options.socket.display(), bpffs = %options.bpffs.display(), "netmon {}", env!("CARGO_PKG_VERSION"));
     let result = tokio::select! {
         result = daemon.serve(links, loaded.events, loaded.samples, egress_done, asked) => result,
         // Nobody asked it to end.
@@ -130,6 +116,8 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
 }
 
 struct Daemon {
+    options: Options,
+    source: Source,
     ports: Ports,
     table: EndpointTable,
     publisher: Publisher,
@@ -154,6 +142,7 @@ impl Daemon {
         mut egress_done: mpsc::UnboundedReceiver<Done>,
         mut commands: mpsc::Receiver<Command>,
     ) -> anyhow::Result<()> {
+        let mut hangup = signal(SignalKind::hangup())?;
         let mut clock = interval(LOSS_CHECK);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -171,6 +160,7 @@ impl Daemon {
                     keys.filter_map(|key| Some(Input::Binding(key, self.ports.maps().binding(&key)?))).collect()
                 }
                 Some(command) = commands.recv() => self.command(command, &links).await,
+                Some(()) = hangup.recv() => self.reload(),
                 batch = samples.next() => {
                     for sample in batch? {
                         self.drops.tell(&sample, self.ports.name(sample.interface));
@@ -236,6 +226,24 @@ impl Daemon {
             Err(error) => {
                 warn!("{error}");
                 self.links_read = None;
+                Vec::new()
+            }
+        }
+    }
+
+    /// Takes the configuration over as it is by now: all of it, or nothing.
+    fn reload(&mut self) -> Vec<Input> {
+        match self.source.reload(&self.options) {
+            Ok(options) => {
+                info!("the configuration is reloaded");
+                self.options = options.clone();
+                self.changed(|ports| ports.configure(options.taps, options.policies))
+            }
+            Err(refused) => {
+                for line in refused.to_string().lines() {
+                    error!("{line}");
+                }
+                error!("the configuration is not reloaded: all is as before");
                 Vec::new()
             }
         }
@@ -320,6 +328,20 @@ impl Daemon {
                 }
                 inputs
             }
+            Command::SetPolicy(order, reply) => {
+                let mut inputs = self.all_links(links).await;
+                let set = self.ports.set_policy(&order);
+                match set {
+                    Ok((index, changed)) => {
+                        inputs.extend(self.changed(|_| changed));
+                        self.reply_status(index, reply, links).await;
+                    }
+                    Err(error) => {
+                        let _gone = reply.send(Err(error));
+                    }
+                }
+                inputs
+            }
             Command::Detach(name, reply) => {
                 let mut inputs = self.all_links(links).await;
                 match self.ports.detach(&name) {
@@ -355,43 +377,6 @@ impl Daemon {
         let _gone = reply.send(
             status.ok_or_else(|| PortError::NotFound(Arc::from(format!("interface {index}")))),
         );
-    }
-}
-
-/// Binds the socket. One that a killed daemon has left is replaced; one that answers is not.
-fn listen(path: &Path) -> anyhow::Result<UnixListener> {
-    let shown = path.display();
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)
-            .with_context(|| format!("{}: cannot make the socket's directory", parent.display()))?;
-    }
-    match StdStream::connect(path) {
-        Ok(_) => {
-            return Err(anyhow!(
-                "{shown}: another daemon answers here (stop it, or choose another --socket)"
-            ));
-        }
-        Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-            fs::remove_file(path)
-                .with_context(|| format!("{shown}: cannot remove the socket of a dead daemon"))?;
-        }
-        // What else is there is no socket, or nothing.
-        Err(_) => {}
-    }
-    let listener = UnixListener::bind(path).with_context(|| {
-        format!("{shown}: cannot listen (is it a file of something else? choose another --socket)")
-    })?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o660))
-        .with_context(|| format!("{shown}: chmod 0660"))?;
-    Ok(listener)
-}
-
-/// The socket goes with the daemon.
-struct RemoveOnDrop(PathBuf);
-
-impl Drop for RemoveOnDrop {
-    fn drop(&mut self) {
-        let _may_be_gone = fs::remove_file(&self.0);
     }
 }
 

@@ -10,7 +10,7 @@ mod ledger;
 mod memory;
 mod neighbor_discovery;
 mod object;
-mod services;
+mod policy;
 mod tables;
 mod verifier;
 

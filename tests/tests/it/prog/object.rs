@@ -11,8 +11,8 @@ fn every_reason_has_a_case() {
         include_str!("egress.rs"),
         include_str!("bindings.rs"),
         include_str!("memory.rs"),
-        include_str!("evasion.rs"),
-        include_str!("services.rs")
+        include_str!("policy.rs"),
+        include_str!("evasion.rs")
     );
     for reason in Reason::ALL {
         let named = cases.contains(&format!("Reason::{reason:?}"));
