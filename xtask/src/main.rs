@@ -5,6 +5,7 @@ mod check;
 mod compiler;
 mod demo;
 mod exec;
+mod fuzz;
 mod linker;
 mod package;
 mod run;
@@ -27,6 +28,7 @@ enum Verb {
     Attach(run::AttachArgs),
     Demo(demo::Args),
     Test(test::Args),
+    Fuzz(fuzz::Args),
     Check(check::Args),
 }
 
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         Verb::Attach(args) => run::attach(&args),
         Verb::Demo(args) => demo::main(&args),
         Verb::Test(args) => test::main(&args),
+        Verb::Fuzz(args) => fuzz::main(&args),
         Verb::Check(args) => check::main(&args),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };

@@ -26,6 +26,8 @@ pub(crate) enum Work {
     Build,
     /// The tests and the demo.
     Test,
+    /// The fuzzer, on top of the tests.
+    Fuzz,
     /// Formatting, lints, docs.
     Check,
 }
@@ -46,6 +48,8 @@ const RUSTC: [Package; 3] = [
 ];
 const CLIPPY: Package = Package { name: "rust-web-clippy", reason: "lints the BPF programs" };
 const LLVM: Package = Package { name: "llvm-22-dev", reason: "bpf-linker is built on it" };
+
+const CPP: Package = Package { name: "g++", reason: "libFuzzer is built with it" };
 
 /// What a person does where set-up cannot.
 const BY_HAND: &str = "or provide a compiler with its source, and a linker, yourself:
@@ -118,6 +122,8 @@ fn missing(work: &[Work], compiler: Option<&Compiler>, has_linker: bool) -> Vec<
     if !has_linker && !linker::has_llvm() {
         packages.push(LLVM);
     }
+    let compiles_cpp = exec::find("c++").is_some();
+    packages.extend((work.contains(&Work::Fuzz) && !compiles_cpp).then_some(CPP));
     if work.contains(&Work::Test) {
         let absent = PROGRAMS.iter().filter(|(program, _)| exec::find(program).is_none());
         packages.extend(absent.map(|(_, package)| *package));

@@ -1,6 +1,6 @@
 //! The tests, in three tiers.
 
-use std::process::Command;
+use std::{process::Command, time::Duration};
 
 use anyhow::{Result, ensure};
 use clap::ValueEnum;
@@ -71,7 +71,11 @@ fn unit(args: &Args, built: &Built) -> Result<()> {
     cargo.args(["test", "--no-fail-fast"]);
     cargo.args(UNIT_CRATES.map(|name| format!("--package={name}")));
     cargo.arg("--").args(&args.filters).args(&args.harness).envs(build::environment(built));
-    exec::run("tests what needs no kernel", &mut cargo)
+    exec::run("tests what needs no kernel", &mut cargo)?;
+    let mut cargo = workspace::cargo();
+    cargo.args(["test", "--package=netmon-tests", "--lib", "--"]);
+    cargo.args(&args.filters).args(&args.harness).envs(build::environment(built));
+    exec::run("tests the judge against a second one", &mut cargo)
 }
 
 fn kernel(tier: &str, args: &Args, built: &Built) -> Result<()> {
@@ -90,6 +94,20 @@ fn kernel(tier: &str, args: &Args, built: &Built) -> Result<()> {
         cargo.arg("--exact").args(chosen);
     }
     exec::run(&format!("tests against the kernel: {tier}"), cargo.args(&args.harness))
+}
+
+/// Builds what [`differential`] runs.
+pub(crate) fn build(built: &Built) -> Result<()> {
+    let mut cargo = integration(built);
+    exec::output(cargo.args(["--list", "--format=terse"])).map(drop)
+}
+
+/// Frames through judge, oracle and loaded programs, for so long.
+pub(crate) fn differential(built: &Built, time: Duration) -> Result<()> {
+    let mut cargo = integration(built);
+    cargo.args(["--exact", "--nocapture", "prog::differential::oracle_judge_and_programs_agree"]);
+    cargo.env("NETMON_FUZZ_SECONDS", time.as_secs().to_string());
+    exec::run("searches by frames through the loaded programs", &mut cargo)
 }
 
 fn integration(built: &Built) -> Command {

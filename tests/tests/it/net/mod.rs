@@ -4,6 +4,7 @@ mod attack;
 mod bad_input;
 mod confine;
 mod discover;
+mod evasion;
 mod life;
 mod neighbors;
 mod pins;
