@@ -3,7 +3,10 @@
 use std::{
     net::{Ipv6Addr, SocketAddrV6, TcpListener, TcpStream},
     os::fd::{AsFd as _, OwnedFd},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -29,6 +32,7 @@ pub struct Guest {
     stack: Host,
     /// The host's TAP, and the guest's.
     taps: Arc<(Tap, Tap)>,
+    sent: Arc<AtomicU64>,
     pump: Option<JoinHandle<()>>,
     stop: Option<OwnedFd>,
 }
@@ -55,10 +59,11 @@ impl Guest {
         let inner = Tap::new(&stack, INTERFACE)?;
         let taps = Arc::new((tap, inner));
         let (stopped, stop) = pipe()?;
-        let pumped = Arc::clone(&taps);
-        let pump = thread::spawn(move || pump(&pumped, &stopped));
+        let sent = Arc::new(AtomicU64::new(0));
+        let (pumped, counter) = (Arc::clone(&taps), Arc::clone(&sent));
+        let pump = thread::spawn(move || pump(&pumped, &counter, &stopped));
         stack.ip(&format!("link set {INTERFACE} address {mac} up"))?;
-        Ok(Self { stack, taps, pump: Some(pump), stop: Some(stop) })
+        Ok(Self { stack, taps, sent, pump: Some(pump), stop: Some(stop) })
     }
 
     /// The guest's stack, to run things in.
@@ -69,6 +74,12 @@ impl Guest {
     /// The host's TAP.
     pub fn tap(&self) -> &Tap {
         &self.taps.0
+    }
+
+    /// How many frames of the guest have been written into the host's TAP. XDP sees them all: it runs before
+    /// the kernel asks whether the TAP is up (tun_get_user in drivers/net/tun.c).
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
     }
 
     /// Gives the guest an address in fe80::/64, and waits until its DAD is done.
@@ -92,7 +103,16 @@ impl Guest {
     ///
     /// What the sockets say.
     pub fn echoes(&self, host: &Host, address: Ipv6Addr) -> anyhow::Result<()> {
-        let (scope, index) = (self.taps.1.index, self.taps.0.index);
+        self.echoes_over(host, self.taps.0.index, address)
+    }
+
+    /// … over the host's interface with this index: the bridge that the TAP is a port of.
+    ///
+    /// # Errors
+    ///
+    /// What the sockets say.
+    pub fn echoes_over(&self, host: &Host, index: u32, address: Ipv6Addr) -> anyhow::Result<()> {
+        let scope = self.taps.1.index;
         let listener =
             self.stack.run(|| Ok(TcpListener::bind(SocketAddrV6::new(address, 0, 0, scope))?))?;
         let port = listener.local_addr()?.port();
@@ -144,7 +164,7 @@ pub fn pings(from: &Host, to: Ipv6Addr, interface: &str) -> bool {
 }
 
 /// Carries frames between the two TAPs until the pipe is closed.
-fn pump(taps: &(Tap, Tap), stopped: &OwnedFd) {
+fn pump(taps: &(Tap, Tap), sent: &AtomicU64, stopped: &OwnedFd) {
     let readable = PollFlags::POLLIN;
     loop {
         let mut waited = [
@@ -160,12 +180,16 @@ fn pump(taps: &(Tap, Tap), stopped: &OwnedFd) {
             return;
         }
         let mut quiet = true;
-        for (from, to) in [(&taps.0, &taps.1), (&taps.1, &taps.0)] {
-            while let Ok(Some(frame)) = from.receive() {
-                quiet = false;
-                // A side that is down takes nothing, as a cable that is not plugged in.
-                let _lost = to.send(&frame);
-            }
+        let (host, guest) = taps;
+        // A side that is down takes nothing, as a cable that is not plugged in.
+        while let Ok(Some(frame)) = host.receive() {
+            quiet = false;
+            let _lost = guest.send(&frame);
+        }
+        while let Ok(Some(frame)) = guest.receive() {
+            quiet = false;
+            let _lost = host.send(&frame);
+            sent.fetch_add(1, Ordering::Relaxed);
         }
         if quiet {
             // A TAP that is being deleted polls as ready for ever.

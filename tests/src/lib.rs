@@ -5,6 +5,7 @@
 
 pub mod daemon;
 pub mod frame;
+pub mod guard;
 pub mod guest;
 pub mod host;
 pub mod lines;
