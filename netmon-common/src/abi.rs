@@ -8,7 +8,7 @@ use core::mem::offset_of;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::limits::{KINDS, REASONS};
+use crate::limits::{KINDS, PORT_LIST, REASONS};
 
 /// Version of everything in this file.
 pub const VERSION: u32 = 1;
@@ -66,29 +66,95 @@ impl TryFrom<u8> for State {
     }
 }
 
+/// What becomes of a frame that the judge refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Mode {
+    /// It is dropped.
+    Enforce = 0,
+    /// It passes, and is counted under the reason for which it would have been dropped.
+    Observe = 1,
+    /// It passes as [`Kind::Other`](crate::Kind): nothing is judged, addresses are still learnt.
+    Open = 2,
+}
+
+impl Mode {
+    /// The number in a policy.
+    #[inline(always)]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The mode of this number. What is no mode enforces: it fails closed.
+    #[inline(always)]
+    pub const fn of(number: u8) -> Self {
+        match number {
+            1 => Self::Observe,
+            2 => Self::Open,
+            _ => Self::Enforce,
+        }
+    }
+}
+
+/// A bit of [`PortPolicy::allowed`]: TCP may pass.
+pub const ALLOW_TCP: u8 = 1;
+/// A bit of [`PortPolicy::allowed`]: UDP may pass.
+pub const ALLOW_UDP: u8 = 2;
+/// A bit of [`PortPolicy::allowed`]: any port of the host, not only those listed.
+pub const ALLOW_HOST_PORTS: u8 = 4;
+/// A bit of [`PortPolicy::allowed`]: from any port of the guest, not only those listed.
+pub const ALLOW_GUEST_PORTS: u8 = 8;
+
+/// A token bucket's size and speed, so that taking from it needs no division ([`crate::budget`]).
+#[derive(
+    FromBytes, IntoBytes, Immutable, KnownLayout, Clone, Copy, Debug, PartialEq, Eq, Default,
+)]
+#[repr(C)]
+pub struct Rate {
+    /// Nanoseconds from one to the next on the long run; zero: no limit.
+    pub interval: u64,
+    /// Nanoseconds by which they may come too early: the burst.
+    pub tolerance: u64,
+}
+const _: () = assert!(size_of::<Rate>() == 16);
+
 /// Map `PORTS`: interface index → policy. User space writes, the kernel side reads.
 #[derive(
     FromBytes, IntoBytes, Immutable, KnownLayout, Clone, Copy, Debug, PartialEq, Eq, Default,
 )]
 #[repr(C)]
 pub struct PortPolicy {
+    /// How many of this port's bindings user space has removed so far. With
+    /// [`PortState::claimed`] it tells how many there are, and each number has one writer.
+    pub released: u64,
+    /// Neighbour and listener discovery.
+    pub nd_rate: Rate,
+    /// Samples of what is dropped.
+    pub sample_rate: Rate,
     /// The broadcast domain: the interface index of the TAP, or of its bridge.
     pub link: u32,
     /// How many addresses the port may hold.
     pub quota: u32,
-    /// How many of this port's bindings user space has removed so far. With
-    /// [`PortState::claimed`] it tells how many there are, and each number has one writer.
-    pub released: u64,
+    /// Ports of the host that the guest may open; zeros fill up.
+    pub host_ports: [u16; PORT_LIST],
+    /// Ports of the guest that it may speak from; zeros fill up.
+    pub guest_ports: [u16; PORT_LIST],
     /// Counts the guests that this TAP has had: bindings and MAC of an earlier one bind nobody.
     pub epoch: u16,
     /// The guest's MAC; zero: the first seen is it.
     pub mac: [u8; 6],
     /// The host's own MAC on this TAP.
     pub host_mac: [u8; 6],
+    /// The MAC of the TAP's bridge, which is the host's too; zero: it is in none.
+    pub link_mac: [u8; 6],
+    /// A [`Mode`].
+    pub mode: u8,
+    /// Bits of `ALLOW_…`.
+    pub allowed: u8,
     /// Zero.
     pub padding: [u8; 2],
 }
-const _: () = assert!(size_of::<PortPolicy>() == 32 && offset_of!(PortPolicy, epoch) == 16);
+const _: () = assert!(size_of::<PortPolicy>() == 104 && offset_of!(PortPolicy, epoch) == 80);
 
 /// Map `PORT_STATE`: interface index → what the kernel side remembers. User space makes the entry, and
 /// from then on only reads it.
@@ -101,8 +167,12 @@ pub struct PortState {
     pub mac: u64,
     /// How many bindings were made for this port so far.
     pub claimed: u64,
+    /// When the budget of discovery is whole again ([`crate::budget`]).
+    pub nd_due: u64,
+    /// When the budget of samples is.
+    pub sample_due: u64,
 }
-const _: () = assert!(size_of::<PortState>() == 16 && offset_of!(PortState, claimed) == 8);
+const _: () = assert!(size_of::<PortState>() == 32 && offset_of!(PortState, nd_due) == 16);
 
 /// Key of map `BINDINGS`: an address on a link. Every guest may have the same address on a TAP of its
 /// own: an address alone names nobody.
@@ -121,14 +191,24 @@ const _: () = assert!(size_of::<PortState>() == 16 && offset_of!(PortState, clai
     Hash,
     Default,
 )]
-#[repr(C)]
+#[repr(C, align(8))]
 pub struct BindingKey {
+    /// The IPv6 address. First, and aligned: the kernel side writes it to the stack by halves.
+    pub address: [u8; 16],
     /// The broadcast domain.
     pub link: u32,
-    /// The IPv6 address.
-    pub address: [u8; 16],
+    /// Zero.
+    pub padding: u32,
 }
-const _: () = assert!(size_of::<BindingKey>() == 20 && offset_of!(BindingKey, address) == 4);
+const _: () = assert!(size_of::<BindingKey>() == 24 && offset_of!(BindingKey, link) == 16);
+
+impl BindingKey {
+    /// This address on this link.
+    #[inline(always)]
+    pub const fn new(link: u32, address: [u8; 16]) -> Self {
+        Self { address, link, padding: 0 }
+    }
+}
 
 /// Map `BINDINGS`: who holds an address. The kernel side inserts, user space removes.
 #[derive(
@@ -176,8 +256,10 @@ pub struct Ledger {
     pub passed: [Count; KINDS],
     /// By [`Reason`](crate::Reason).
     pub dropped: [Count; REASONS],
+    /// … and of those that [`Mode::Observe`] let pass all the same.
+    pub observed: [Count; REASONS],
 }
-const _: () = assert!(size_of::<Ledger>() == 16 * (KINDS + REASONS));
+const _: () = assert!(size_of::<Ledger>() == 16 * (KINDS + 2 * REASONS));
 
 /// Map `COUNTERS`, per CPU: interface index → ledgers. Index 0 has what no port could be found for.
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,11 +269,25 @@ pub struct PortCounters {
     pub ingress: Ledger,
     /// Host → guest.
     pub egress: Ledger,
+    /// Refused frames of which no sample was made: the budget was used up, or the ring full.
+    pub unsampled: u64,
 }
-const _: () = assert!(size_of::<PortCounters>() == 1792);
+const _: () = assert!(size_of::<PortCounters>() == 3080);
 
 /// The key in `COUNTERS` of frames on an interface without policy.
 pub const NO_PORT: u32 = 0;
+
+/// Map `RESERVED`: the host's own addresses, which no guest may claim. The kernel side inserts what the host
+/// asks for by DAD, user space what it has; user space removes.
+#[derive(
+    FromBytes, IntoBytes, Immutable, KnownLayout, Clone, Copy, Debug, PartialEq, Eq, Default,
+)]
+#[repr(C)]
+pub struct Reserved {
+    /// The interface that has it.
+    pub interface: u32,
+}
+const _: () = assert!(size_of::<Reserved>() == 4);
 
 /// Map `RING`, per CPU, one entry: the ring buffer's own ledger. Emitted is wanted less lost.
 #[derive(
@@ -214,9 +310,51 @@ const _: () = assert!(size_of::<RingCount>() == 16);
 pub struct Event {
     /// [`VERSION`] of the writer.
     pub version: u32,
+    /// Zero.
+    pub padding: u32,
     /// The binding's key.
     pub key: BindingKey,
     /// The binding as it is now.
     pub binding: Binding,
 }
-const _: () = assert!(size_of::<Event>() == 56 && offset_of!(Event, binding) == 24);
+const _: () = assert!(size_of::<Event>() == 64 && offset_of!(Event, key) == 8);
+
+/// A record of the ring buffer `SAMPLES`: a frame that was refused. No total is made of these: they come by
+/// a budget.
+#[derive(
+    FromBytes, IntoBytes, Immutable, KnownLayout, Clone, Copy, Debug, PartialEq, Eq, Default,
+)]
+#[repr(C)]
+pub struct Sample {
+    /// Nanoseconds of CLOCK_MONOTONIC.
+    pub time: u64,
+    /// [`VERSION`] of the writer.
+    pub version: u32,
+    /// Interface index of the port.
+    pub interface: u32,
+    /// Bytes of the frame, Ethernet header included.
+    pub length: u32,
+    /// Its ethertype, in the byte order of this machine.
+    pub ethertype: u16,
+    /// A [`Direction`].
+    pub direction: u8,
+    /// A [`Reason`](crate::Reason).
+    pub reason: u8,
+    /// Ethernet destination.
+    pub destination_mac: [u8; 6],
+    /// IPv6 next header; zero where the frame has no IPv6 header.
+    pub next_header: u8,
+    /// ICMPv6 type, where that is the next header.
+    pub icmp_type: u8,
+    /// Ethernet source.
+    pub source_mac: [u8; 6],
+    /// One where the frame passed all the same ([`Mode::Observe`]).
+    pub observed: u8,
+    /// Zero.
+    pub padding: u8,
+    /// IPv6 source; zeros where the frame has no IPv6 header.
+    pub source: [u8; 16],
+    /// IPv6 destination, likewise.
+    pub destination: [u8; 16],
+}
+const _: () = assert!(size_of::<Sample>() == 72 && offset_of!(Sample, source_mac) == 32);

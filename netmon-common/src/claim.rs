@@ -30,16 +30,20 @@ pub enum Step {
     Refresh,
 }
 
-/// Decides on a claim: `held` is the table's binding of the address on this link, `count` the number
-/// of bindings that the port holds, `quota` how many it may.
+/// Decides on a claim: `is_reserved` says that the host has the address, `held` is the table's binding of it
+/// on this link, `count` the number of bindings that the port holds, `quota` how many it may.
 #[inline(always)]
 pub fn decide(
     claim: &Claim,
     claimant: &Claimant,
+    is_reserved: bool,
     held: Option<&Binding>,
     count: u64,
     quota: u32,
 ) -> Result<Step, Reason> {
+    if is_reserved {
+        return Err(Reason::HostAddress);
+    }
     match held {
         None if count >= u64::from(quota) => Err(Reason::BindingQuota),
         None => Ok(Step::Insert),

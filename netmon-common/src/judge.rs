@@ -1,22 +1,24 @@
 //! A frame and the port's policy → pass or drop, and what the frame claims.
 //!
 //! Default deny. The checks stand in the order of their reasons' numbers, outer layers first, and the
-//! first that fails names the drop: each frame has exactly one reason. `docs/reasons.md` tells what
-//! each is for and who asks for it.
+//! first that fails names the drop: each frame has exactly one reason. What needs no table comes before
+//! what does, so `host_service` (33) stands here and 29 to 32 behind ([`crate::claim`]).
+//! `docs/reasons.md` tells what each is for and who asks for it.
 
 use crate::{
     Address, Kind, Mac, Reason,
-    abi::State,
+    abi::{ALLOW_GUEST_PORTS, ALLOW_HOST_PORTS, ALLOW_TCP, ALLOW_UDP, PortPolicy, State},
+    limits,
     parse::{Frame, Nd, Upper, icmp},
 };
 
 /// What the judge must know of the port that a frame came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Port {
-    /// The MAC that is the guest's, by policy or because it was the first seen; zero while unknown.
-    pub mac: Mac,
-    /// The host's own MAC on this TAP; zero where it has none.
-    pub host_mac: Mac,
+pub struct Port<'a> {
+    /// What its guest may do.
+    pub policy: &'a PortPolicy,
+    /// The first MAC that its guest used; zero while it has not spoken.
+    pub first_mac: Mac,
 }
 
 /// A frame that may pass.
@@ -41,15 +43,8 @@ pub struct Claim {
 
 /// Judges a frame that the guest sent.
 #[inline(always)]
-pub fn ingress(frame: &Frame, port: &Port) -> Result<Pass, Reason> {
-    let source_mac = frame.source_mac;
-    if source_mac.is_zero()
-        || source_mac.is_multicast()
-        || source_mac == port.host_mac
-        || (!port.mac.is_zero() && source_mac != port.mac)
-    {
-        return Err(Reason::SourceMac);
-    }
+pub fn ingress(frame: &Frame, port: &Port<'_>) -> Result<Pass, Reason> {
+    source_mac(frame.source_mac, port)?;
     // A unicast MAC with a multicast destination is legal (RFC 6085).
     if frame.destination_mac.is_multicast()
         && !(frame.destination.is_multicast()
@@ -59,8 +54,17 @@ pub fn ingress(frame: &Frame, port: &Port) -> Result<Pass, Reason> {
     }
     scope(frame)?;
     let kind = match frame.upper? {
-        Upper::Tcp => Kind::Tcp,
-        Upper::Udp => Kind::Udp,
+        Upper::Tcp { source, destination, opens } => {
+            let passes = to_service(port.policy, destination)
+                || (!opens && from_service(port.policy, source));
+            transport(port.policy, ALLOW_TCP, passes)?;
+            Kind::Tcp
+        }
+        // A datagram does not tell a question from an answer: it is taken for a question.
+        Upper::Udp { destination } => {
+            transport(port.policy, ALLOW_UDP, to_service(port.policy, destination))?;
+            Kind::Udp
+        }
         Upper::Mld { kind, router_alert } => listener(frame, kind, router_alert)?,
         Upper::Nd(nd) => neighbor_discovery(frame, &nd)?,
         Upper::Icmp { kind } => match kind {
@@ -74,14 +78,14 @@ pub fn ingress(frame: &Frame, port: &Port) -> Result<Pass, Reason> {
     Ok(Pass { kind, claim: claim(frame, kind) })
 }
 
-/// Judges a frame that the host sends to the guest: the host's own kernel made it, so only its scope
-/// is in question.
+/// Judges a frame on its way to the guest: what is not of the link does not go there. What the host itself
+/// asks for by DAD is its claim; what a bridge passes on (`is_forwarded`) is somebody else's.
 #[inline(always)]
-pub fn egress(frame: &Frame) -> Result<Kind, Reason> {
+pub fn egress(frame: &Frame, is_forwarded: bool) -> Result<Pass, Reason> {
     scope(frame)?;
-    Ok(match frame.upper {
-        Ok(Upper::Tcp) => Kind::Tcp,
-        Ok(Upper::Udp) => Kind::Udp,
+    let kind = match frame.upper {
+        Ok(Upper::Tcp { .. }) => Kind::Tcp,
+        Ok(Upper::Udp { .. }) => Kind::Udp,
         Ok(Upper::Mld { .. }) => Kind::MulticastListener,
         Ok(Upper::Nd(nd)) => nd_kind(frame, &nd),
         Ok(Upper::Icmp { kind }) => match kind {
@@ -91,7 +95,56 @@ pub fn egress(frame: &Frame) -> Result<Kind, Reason> {
             _ => Kind::Other,
         },
         Err(_) => Kind::Other,
-    })
+    };
+    let claim = if kind == Kind::Dad && !is_forwarded { claim(frame, kind) } else { None };
+    Ok(Pass { kind, claim })
+}
+
+/// Not zero, not a group, not the host's, and the guest's own: the one of the policy, else the first seen.
+#[inline(always)]
+fn source_mac(mac: Mac, port: &Port<'_>) -> Result<(), Reason> {
+    let given = Mac::new(port.policy.mac);
+    let own = if given.is_zero() { port.first_mac } else { given };
+    if mac.is_zero()
+        || mac.is_multicast()
+        || mac == Mac::new(port.policy.host_mac)
+        || mac == Mac::new(port.policy.link_mac)
+        || (!own.is_zero() && mac != own)
+    {
+        return Err(Reason::SourceMac);
+    }
+    Ok(())
+}
+
+/// A protocol that the policy allows, and a service that it lists.
+#[inline(always)]
+fn transport(policy: &PortPolicy, protocol: u8, passes: bool) -> Result<(), Reason> {
+    if policy.allowed & protocol == 0 {
+        return Err(Reason::NextHeader);
+    }
+    if passes { Ok(()) } else { Err(Reason::HostService) }
+}
+
+/// Whether the guest may speak to this port of the host.
+#[inline(always)]
+fn to_service(policy: &PortPolicy, port: u16) -> bool {
+    policy.allowed & ALLOW_HOST_PORTS != 0 || lists(&policy.host_ports, port)
+}
+
+/// Whether the guest may answer from this port of its own.
+#[inline(always)]
+fn from_service(policy: &PortPolicy, port: u16) -> bool {
+    policy.allowed & ALLOW_GUEST_PORTS != 0 || lists(&policy.guest_ports, port)
+}
+
+#[inline(always)]
+fn lists(ports: &[u16; limits::PORT_LIST], port: u16) -> bool {
+    // Zero fills up the list, and is no port (RFC 6335 section 6).
+    let mut found = false;
+    for listed in ports {
+        found |= *listed == port && port != 0;
+    }
+    found
 }
 
 /// Link-local on both sides, and `::` only where a host that has no address yet needs it.
@@ -106,7 +159,7 @@ fn scope(frame: &Frame) -> Result<(), Reason> {
     let may_be_unspecified = match frame.upper {
         Ok(Upper::Nd(nd)) => nd.kind != icmp::NEIGHBOR_ADVERTISEMENT,
         Ok(Upper::Mld { kind, .. }) => kind != icmp::LISTENER_QUERY,
-        Ok(Upper::Tcp | Upper::Udp | Upper::Icmp { .. }) | Err(_) => false,
+        Ok(Upper::Tcp { .. } | Upper::Udp { .. } | Upper::Icmp { .. }) | Err(_) => false,
     };
     if frame.source.is_unspecified() && !may_be_unspecified {
         return Err(Reason::UnspecifiedSource);

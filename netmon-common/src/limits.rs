@@ -13,6 +13,29 @@ pub const BINDINGS_PER_PORT: u32 = 8;
 /// Bytes of the ring buffer (a power of two, a multiple of the page size).
 pub const EVENT_RING_BYTES: u32 = 1 << 20;
 
+/// Bytes of the ring buffer of drop samples: 3,640 of them. Apart from the events, so that no flood of
+/// forbidden frames can displace news.
+pub const SAMPLE_RING_BYTES: u32 = 1 << 18;
+
+/// Addresses of the host itself, on all links.
+pub const RESERVED: u32 = 16_384;
+
+/// Ports in a policy's list of services: a control link has one or two.
+pub const PORT_LIST: usize = 8;
+
+/// Messages of neighbour and listener discovery that a port may send a second, unless its policy says
+/// otherwise: a guest that boots sends a dozen in the first seconds.
+pub const ND_RATE: u32 = 100;
+
+/// Samples of refused frames a second and port, unless its policy says otherwise: a person reads no more.
+pub const SAMPLE_RATE: u32 = 10;
+
+/// Seconds' worth of a rate that may come at once.
+pub const BURST_SECONDS: u32 = 2;
+
+/// How often the kernel side tries to take from a budget that another processor is changing too.
+pub const BUDGET_TRIES: u32 = 4;
+
 /// Options that a neighbour discovery message may carry. Linux sends two at most; RFC 6980 and
 /// RFC 7113 leave the bound to the filter.
 pub const ND_OPTIONS: u32 = 8;
@@ -29,6 +52,9 @@ pub const KINDS: usize = 16;
 /// Changes of the live map that are kept for watchers to go on from; a slower one gets the whole map.
 pub const HISTORY: usize = 4096;
 
+/// Samples of refused frames that are kept for readers; a slower one is told how many it missed.
+pub const SAMPLES_KEPT: usize = 1024;
+
 /// Streams of changes at one time: each holds a task and a buffer.
 pub const WATCHERS: usize = 256;
 
@@ -36,5 +62,5 @@ pub const WATCHERS: usize = 256;
 pub const QUEUE: usize = 1024;
 
 const _: () = assert!(BINDINGS_PER_PORT <= BINDINGS / PORTS);
-const _: () = assert!(EVENT_RING_BYTES.is_power_of_two());
+const _: () = assert!(EVENT_RING_BYTES.is_power_of_two() && SAMPLE_RING_BYTES.is_power_of_two());
 const _: () = assert!(ND_BYTES.is_multiple_of(8));

@@ -4,9 +4,13 @@
 //! bounded. Outer layers come first; what is wrong inside an upper layer travels in [`Frame::upper`],
 //! so that the judge can look at the addresses before it.
 
+mod neighbor_discovery;
+
 use zerocopy::{FromBytes, Immutable, KnownLayout, network_endian::U16};
 
-use crate::{Address, Mac, Reason, abi::Direction, limits};
+pub use self::neighbor_discovery::{Nd, NdOptions};
+
+use crate::{Address, Mac, Reason, abi::Direction};
 
 /// The bytes of one frame, wherever they lie.
 pub trait Bytes {
@@ -54,6 +58,27 @@ struct Ipv6Header {
     destination: [u8; 16],
 }
 
+/// TCP, RFC 9293 section 3.1, its 20 octets without options.
+#[derive(FromBytes, KnownLayout, Immutable, Clone, Copy)]
+#[repr(C)]
+struct TcpHeader {
+    source: U16,
+    destination: U16,
+    numbers: [u8; 8],
+    offset: u8,
+    flags: u8,
+    rest: [u8; 6],
+}
+
+/// UDP, RFC 768, 8 octets.
+#[derive(FromBytes, KnownLayout, Immutable, Clone, Copy)]
+#[repr(C)]
+struct UdpHeader {
+    source: U16,
+    destination: U16,
+    rest: [u8; 4],
+}
+
 /// A Hop-by-Hop Options header of the least length, RFC 8200 section 4.3, 8 octets.
 #[derive(FromBytes, KnownLayout, Immutable, Clone, Copy)]
 #[repr(C)]
@@ -74,21 +99,23 @@ struct IcmpHeader {
     reserved: [u8; 3],
 }
 
-const ETHERNET_END: usize = size_of::<EthernetHeader>();
-const IPV6_END: usize = ETHERNET_END + size_of::<Ipv6Header>();
+pub(crate) const ETHERNET_END: usize = size_of::<EthernetHeader>();
+pub(crate) const IPV6_END: usize = ETHERNET_END + size_of::<Ipv6Header>();
 
 const ETHERTYPE_IPV4: u16 = 0x0800;
 const ETHERTYPE_ARP: u16 = 0x0806;
-const ETHERTYPE_IPV6: u16 = 0x86dd;
+pub(crate) const ETHERTYPE_IPV6: u16 = 0x86dd;
 /// Smaller values are an 802.3 length (IEEE 802.3 clause 3.2.6).
 const ETHERTYPE_LEAST: u16 = 0x0600;
 
 const NEXT_HEADER_TCP: u8 = 6;
 const NEXT_HEADER_UDP: u8 = 17;
 const NEXT_HEADER_FRAGMENT: u8 = 44;
-const NEXT_HEADER_ICMPV6: u8 = 58;
-const TCP_BYTES: usize = 20;
-const UDP_BYTES: usize = 8;
+pub(crate) const NEXT_HEADER_ICMPV6: u8 = 58;
+const TCP_BYTES: usize = size_of::<TcpHeader>();
+const UDP_BYTES: usize = size_of::<UdpHeader>();
+const TCP_SYN: u8 = 0x02;
+const TCP_ACK: u8 = 0x10;
 const ICMP_BYTES: usize = size_of::<IcmpHeader>();
 
 /// ICMPv6 types, by their names in the RFCs.
@@ -130,9 +157,19 @@ pub struct Frame {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Upper {
     /// TCP, its header whole.
-    Tcp,
+    Tcp {
+        /// The sender's port.
+        source: u16,
+        /// The receiver's port.
+        destination: u16,
+        /// It asks for a connection: SYN without ACK.
+        opens: bool,
+    },
     /// UDP, its header whole.
-    Udp,
+    Udp {
+        /// The receiver's port.
+        destination: u16,
+    },
     /// Multicast listener discovery (RFC 2710, RFC 3810).
     Mld {
         /// The ICMPv6 type.
@@ -147,34 +184,6 @@ pub enum Upper {
         /// The ICMPv6 type.
         kind: u8,
     },
-}
-
-/// A neighbour discovery message, RFC 4861 section 4.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Nd {
-    /// The ICMPv6 type: 133, 135 or 136.
-    pub kind: u8,
-    /// The ICMPv6 code.
-    pub code: u8,
-    /// The R flag of an advertisement.
-    pub router: bool,
-    /// The S flag of an advertisement.
-    pub solicited: bool,
-    /// The target; `::` in a router solicitation, which has none.
-    pub target: Address,
-    /// The options, or why they are none.
-    pub options: Result<NdOptions, Reason>,
-}
-
-/// What matters of a neighbour discovery message's options.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct NdOptions {
-    /// There is a Source Link-Layer Address option.
-    pub source_mac: bool,
-    /// A link-layer address option, any of them, is not the frame's source MAC.
-    pub foreign_mac: bool,
-    /// The message's checksum is right.
-    pub checksum: bool,
 }
 
 /// Reads a frame. What the host itself sends (`Egress`) is not searched for options and checksums: the
@@ -224,8 +233,18 @@ fn upper<B: Bytes + ?Sized>(
     direction: Direction,
 ) -> Result<Upper, Reason> {
     match next_header {
-        NEXT_HEADER_TCP if length >= TCP_BYTES => Ok(Upper::Tcp),
-        NEXT_HEADER_UDP if length >= UDP_BYTES => Ok(Upper::Udp),
+        NEXT_HEADER_TCP if length >= TCP_BYTES => {
+            let tcp: TcpHeader = bytes.read(IPV6_END).ok_or(Reason::NextHeader)?;
+            Ok(Upper::Tcp {
+                source: tcp.source.get(),
+                destination: tcp.destination.get(),
+                opens: tcp.flags & (TCP_SYN | TCP_ACK) == TCP_SYN,
+            })
+        }
+        NEXT_HEADER_UDP if length >= UDP_BYTES => {
+            let udp: UdpHeader = bytes.read(IPV6_END).ok_or(Reason::NextHeader)?;
+            Ok(Upper::Udp { destination: udp.destination.get() })
+        }
         NEXT_HEADER_ICMPV6 => icmp_message(bytes, frame, IPV6_END, length, direction),
         0 => listener_message(bytes, length),
         NEXT_HEADER_FRAGMENT => Err(Reason::Fragment),
@@ -292,108 +311,10 @@ fn icmp_message<B: Bytes + ?Sized>(
         }
         icmp::ROUTER_SOLICITATION | icmp::NEIGHBOR_SOLICITATION | icmp::NEIGHBOR_ADVERTISEMENT => {
             let header: IcmpHeader = bytes.read(offset).ok_or(Reason::IcmpType)?;
-            Ok(Upper::Nd(nd_message(bytes, frame, &header, offset, length, direction)))
+            Ok(Upper::Nd(neighbor_discovery::message(
+                bytes, frame, &header, offset, length, direction,
+            )))
         }
         _ => Ok(Upper::Icmp { kind }),
     }
-}
-
-#[inline(always)]
-fn nd_message<B: Bytes + ?Sized>(
-    bytes: &B,
-    frame: &Frame,
-    header: &IcmpHeader,
-    offset: usize,
-    length: usize,
-    direction: Direction,
-) -> Nd {
-    let mut nd = Nd {
-        kind: header.kind,
-        code: header.code,
-        router: header.flags & 0x80 != 0,
-        solicited: header.flags & 0x40 != 0,
-        target: Address::UNSPECIFIED,
-        options: Err(Reason::NdLength),
-    };
-    let mut fixed = ICMP_BYTES;
-    if header.kind != icmp::ROUTER_SOLICITATION {
-        fixed += size_of::<[u8; 16]>();
-        match bytes.read(offset + ICMP_BYTES) {
-            Some(target) if length >= fixed => nd.target = Address::new(target),
-            _ => return nd,
-        }
-    }
-    if length > usize::from(limits::ND_BYTES) {
-        return nd;
-    }
-    nd.options = match direction {
-        Direction::Ingress => nd_options(bytes, frame, offset, fixed, length),
-        Direction::Egress => Ok(NdOptions::default()),
-    };
-    nd
-}
-
-/// Walks the options, RFC 4861 section 4.6: a type, a length in units of 8 octets, a value.
-#[inline(always)]
-fn nd_options<B: Bytes + ?Sized>(
-    bytes: &B,
-    frame: &Frame,
-    message: usize,
-    fixed: usize,
-    length: usize,
-) -> Result<NdOptions, Reason> {
-    const SOURCE_LINK_LAYER_ADDRESS: u8 = 1;
-    const TARGET_LINK_LAYER_ADDRESS: u8 = 2;
-
-    let mut options = NdOptions::default();
-    let mut at = fixed;
-    for _ in 0..limits::ND_OPTIONS {
-        if at >= length {
-            break;
-        }
-        let [kind, units, mac @ ..]: [u8; 8] = bytes.read(message + at).ok_or(Reason::NdOption)?;
-        at += usize::from(units) * 8;
-        if units == 0 || at > length {
-            return Err(Reason::NdOption);
-        }
-        if matches!(kind, SOURCE_LINK_LAYER_ADDRESS | TARGET_LINK_LAYER_ADDRESS) {
-            options.source_mac |= kind == SOURCE_LINK_LAYER_ADDRESS;
-            // An Ethernet address fills one unit (RFC 2464 section 6).
-            options.foreign_mac |= units != 1 || Mac::new(mac) != frame.source_mac;
-        }
-    }
-    if at != length {
-        return Err(Reason::NdOption);
-    }
-    options.checksum = checksum_is_right(bytes, frame, message, length);
-    Ok(options)
-}
-
-/// The one's complement sum over the pseudo-header and the message (RFC 8200 section 8.1), for a
-/// message that is a multiple of 8 octets, as every well-formed one of neighbour discovery is.
-#[inline(always)]
-fn checksum_is_right<B: Bytes + ?Sized>(
-    bytes: &B,
-    frame: &Frame,
-    message: usize,
-    length: usize,
-) -> bool {
-    let halves = |word: u64| (word >> 32) + (word & 0xffff_ffff);
-    let (source, destination) = (frame.source.halves(), frame.destination.halves());
-    let mut sum = length as u64 + u64::from(NEXT_HEADER_ICMPV6);
-    sum += halves(source.0) + halves(source.1) + halves(destination.0) + halves(destination.1);
-    let mut at = 0;
-    while at < length && at < usize::from(limits::ND_BYTES) {
-        match bytes.read::<u64>(message + at) {
-            Some(word) => sum += halves(u64::from_be(word)),
-            None => return false,
-        }
-        at += 8;
-    }
-    // At most 2^32 · 2 · 69 so far: three folds bring it below 2^16.
-    sum = (sum >> 32) + (sum & 0xffff_ffff);
-    sum = (sum >> 16) + (sum & 0xffff);
-    sum = (sum >> 16) + (sum & 0xffff);
-    sum = (sum >> 16) + (sum & 0xffff);
-    sum == 0xffff
 }

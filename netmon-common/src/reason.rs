@@ -69,7 +69,7 @@ table! {
     13 UnspecifiedSource "unspecified_src" "source :: on something other than DAD, a router solicitation or an MLD report"
     14 ExtensionHeader "ext_header" "an extension header other than MLD's own Router Alert"
     15 Fragment "fragment" "a Fragment header, atomic or not: no link needs one (RFC 6980)"
-    16 NextHeader "next_header" "the upper layer is not a whole ICMPv6, TCP or UDP header"
+    16 NextHeader "next_header" "the upper layer is not a whole ICMPv6, TCP or UDP header, or the policy does not allow it"
     17 RouterAdvertisement "router_advert" "a router advertisement: no guest is a router here (RFC 6105)"
     18 Redirect "redirect" "an ICMPv6 redirect"
     19 IcmpType "icmp_type" "an ICMPv6 type that no host on a link needs, or a truncated ICMPv6 header"
@@ -85,8 +85,8 @@ table! {
     29 HostAddress "host_address" "claims an address that the host itself owns on this link"
     30 BindingConflict "binding_conflict" "the address belongs to another port of the link, or to another MAC"
     31 BindingQuota "binding_quota" "the port already holds its quota of addresses"
-    32 NdRate "nd_rate" "the port has used up its rate of neighbour discovery"
-    33 HostService "host_service" "opens a connection to a port of the host that the policy does not list"
+    32 NdRate "nd_rate" "the port has used up its rate of neighbour and listener discovery"
+    33 HostService "host_service" "speaks to a port of the host, or answers from one of its own, that the policy does not list"
     34 PortUnknown "port_unknown" "the interface has no policy: it fails closed"
     35 BindingTable "binding_table" "the table of bindings of all ports is full"
 }
@@ -105,7 +105,22 @@ table! {
      7 Tcp "tcp" "TCP"
      8 Udp "udp" "UDP"
      9 RouterAdvertisement "router_advert" "a router advertisement of the host"
-    10 Other "other" "anything else that the host may send"
+    10 Other "other" "anything else that the host may send, or that the profile open lets pass"
+}
+
+impl Kind {
+    /// Neighbour and listener discovery: what a port has a rate of.
+    #[inline(always)]
+    pub const fn is_discovery(self) -> bool {
+        matches!(
+            self,
+            Self::Dad
+                | Self::NeighborSolicitation
+                | Self::NeighborAdvertisement
+                | Self::RouterSolicitation
+                | Self::MulticastListener
+        )
+    }
 }
 
 const _: () = assert!(Reason::ALL.len() < crate::limits::REASONS);

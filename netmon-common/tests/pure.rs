@@ -5,9 +5,11 @@ use core::net::Ipv6Addr;
 
 use netmon_common::{
     Address, Kind, Mac, Reason,
-    abi::{Binding, State},
+    abi::{Binding, Mode, Rate, State},
+    budget,
     claim::{Claimant, Step, decide},
     judge::Claim,
+    outcome::Outcome,
 };
 
 const MAC: Mac = Mac::new([2, 0xfc, 0, 0, 0, 1]);
@@ -81,7 +83,7 @@ fn numbers_are_never_reused_and_names_are_unique() {
 fn claimed(state: State, held: Option<Binding>, count: u64) -> Result<Step, Reason> {
     let claim = Claim { address: address("fe80::2"), state, origin: Kind::Dad };
     let claimant = Claimant { port: 7, epoch: 1, mac: MAC };
-    decide(&claim, &claimant, held.as_ref(), count, QUOTA)
+    decide(&claim, &claimant, false, held.as_ref(), count, QUOTA)
 }
 
 fn held(port: u32, epoch: u16, mac: Mac, state: State) -> Option<Binding> {
@@ -103,4 +105,46 @@ fn first_come_first_served() {
     assert_eq!(claimed(uses, held(7, 1, other, uses), 0), Err(Reason::BindingConflict));
     assert_eq!(claimed(uses, held(8, 1, MAC, uses), 0), Err(Reason::BindingConflict));
     assert_eq!(claimed(asks, held(8, 1, MAC, asks), 0), Err(Reason::BindingConflict));
+}
+
+#[test]
+fn what_the_host_has_is_nobody_elses() {
+    let claim = Claim { address: address("fe80::1"), state: State::Tentative, origin: Kind::Dad };
+    let claimant = Claimant { port: 7, epoch: 1, mac: MAC };
+    let decided = |held: Option<Binding>| decide(&claim, &claimant, true, held.as_ref(), 0, QUOTA);
+    assert_eq!(decided(None), Err(Reason::HostAddress));
+    // Not even a guest that was first.
+    assert_eq!(decided(held(7, 1, MAC, State::Valid)), Err(Reason::HostAddress));
+}
+
+#[test]
+fn a_budget_is_a_burst_and_a_rate() {
+    const SECOND: u64 = 1_000_000_000;
+    let rate = Rate::per_second(10);
+    let mut due = 0;
+    let mut take = |now: u64| budget::take(due, now, &rate).map(|next| due = next).is_some();
+    let start = 5 * SECOND;
+    assert_eq!((0..100).filter(|_| take(start)).count(), 20, "two seconds' worth at once");
+    assert!(!take(start + SECOND / 10 - 1));
+    assert!(take(start + SECOND / 10));
+    assert!(!take(start + SECOND / 10));
+    assert_eq!((0..100).filter(|_| take(start + 60 * SECOND)).count(), 20, "full again, no more");
+    assert!(!take(start), "a clock that goes back gives nothing");
+    assert_eq!(budget::take(2, 1, &Rate::per_second(0)), None, "no rate: nothing passes");
+    assert!(budget::take(u64::MAX, 1, &Rate::default()).is_some(), "no limit");
+}
+
+#[test]
+fn a_mode_makes_an_outcome_of_a_verdict() {
+    let (passed, refused) = (Ok(Kind::Tcp), Err(Reason::Vlan));
+    assert_eq!(Outcome::of(passed, Mode::Enforce), Outcome::Passed(Kind::Tcp));
+    assert_eq!(Outcome::of(refused, Mode::Enforce), Outcome::Dropped(Reason::Vlan));
+    assert_eq!(Outcome::of(refused, Mode::Observe), Outcome::Observed(Reason::Vlan));
+    assert_eq!(Outcome::of(refused, Mode::Open), Outcome::Passed(Kind::Other));
+    for mode in [Mode::Enforce, Mode::Observe, Mode::Open] {
+        let unknown = Outcome::of(Err(Reason::PortUnknown), mode);
+        assert_eq!(unknown, Outcome::Dropped(Reason::PortUnknown), "{mode:?}");
+        assert_eq!(Mode::of(mode.number()), mode);
+    }
+    assert_eq!(Mode::of(77), Mode::Enforce, "it fails closed");
 }

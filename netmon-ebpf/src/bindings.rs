@@ -1,33 +1,36 @@
 //! claim: what `netmon_common::claim` decides, carried out on the table.
 
-use aya_ebpf::{
-    bindings::{BPF_ANY, BPF_NOEXIST},
-    helpers::bpf_ktime_get_coarse_ns,
-};
+use aya_ebpf::bindings::{BPF_ANY, BPF_NOEXIST};
 use netmon_common::{
     Mac, Reason,
-    abi::{Binding, BindingKey},
+    abi::{Binding, BindingKey, Reserved},
     claim::{Claimant, Step, decide},
-    judge::Claim,
+    judge::{Claim, Pass},
 };
 
-use crate::{maps::BINDINGS, port::Port, record};
+use crate::{
+    clock,
+    maps::{BINDINGS, RESERVED},
+    port::Port,
+    record,
+};
 
 const EEXIST: i32 = -17;
 
-/// Makes, confirms or refreshes the binding of `claim`, or tells why not.
+/// Makes, confirms or refreshes the binding that a frame claims, or tells why not. Nothing is done for a
+/// frame that has no budget left.
 #[inline(always)]
-pub(crate) fn claim(port: &Port, mac: Mac, claim: &Claim) -> Result<(), Reason> {
-    let key = BindingKey { link: port.policy.link, address: claim.address.octets() };
+pub(crate) fn claim(port: &Port, mac: Mac, pass: &Pass) -> Result<(), Reason> {
+    let Some(claim) = &pass.claim else { return budget(port, pass) };
+    let key = key(port, claim);
     let claimant = Claimant { port: port.index, epoch: port.policy.epoch, mac };
-    // The coarse clock is a load where the fine one reads the TSC, and ages are in seconds. It stands
-    // still while the host is suspended, as its guests do.
-    // SAFETY: the helper takes no argument.
-    let now = unsafe { bpf_ktime_get_coarse_ns() };
+    let now = clock::now();
     let held = BINDINGS.get_ptr_mut(key);
     // SAFETY: a value of a preallocated map stays mapped; a torn read costs one frame's verdict.
     let seen = held.map(|held| unsafe { &*held });
-    let step = decide(claim, &claimant, seen, port.bindings(), port.policy.quota)?;
+    let (count, quota) = (port.bindings(), port.policy.quota);
+    let step = decide(claim, &claimant, is_reserved(&key), seen, count, quota)?;
+    budget(port, pass)?;
     let mut binding = Binding {
         first_seen: now,
         last_seen: now,
@@ -83,5 +86,28 @@ fn insert(
     }
     // SAFETY: a value of a preallocated map stays mapped; a torn read costs one frame's verdict.
     let held = unsafe { BINDINGS.get(key) };
-    decide(claim, claimant, held, 0, port.policy.quota).map(|_| ())
+    decide(claim, claimant, false, held, 0, port.policy.quota).map(|_| ())
+}
+
+/// The host asks for an address: from now on no guest has it. Where the table is full, user space will say
+/// so when it enters the host's addresses.
+#[inline(always)]
+pub(crate) fn reserve(port: &Port, claim: &Claim) {
+    let reserved = Reserved { interface: port.index };
+    let _full = RESERVED.insert(key(port, claim), reserved, u64::from(BPF_ANY));
+}
+
+#[inline(always)]
+fn key(port: &Port, claim: &Claim) -> BindingKey {
+    BindingKey::new(port.policy.link, claim.address.octets())
+}
+
+#[inline(always)]
+fn is_reserved(key: &BindingKey) -> bool {
+    RESERVED.get_ptr(*key).is_some()
+}
+
+#[inline(always)]
+fn budget(port: &Port, pass: &Pass) -> Result<(), Reason> {
+    if pass.kind.is_discovery() { port.take_discovery() } else { Ok(()) }
 }

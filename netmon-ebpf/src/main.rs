@@ -13,6 +13,7 @@
 
 mod atomic;
 mod bindings;
+mod clock;
 mod maps;
 mod packet;
 mod port;
@@ -40,39 +41,45 @@ const TC_NEXT: i32 = -1;
 /// Guest → host.
 #[xdp]
 fn guest_to_host(context: XdpContext) -> u32 {
-    let packet = XdpPacket::new(&context);
-    match record::verdict(&packet, Direction::Ingress, ingress(&packet)) {
-        Ok(_) => XDP_PASS,
-        Err(_) => XDP_DROP,
-    }
+    if passes(&XdpPacket::new(&context), Direction::Ingress, ingress) { XDP_PASS } else { XDP_DROP }
 }
 
 /// Host → guest.
 #[classifier]
 fn host_to_guest(context: TcContext) -> i32 {
-    let packet = SkbPacket::new(&context);
-    match record::verdict(&packet, Direction::Egress, egress(&packet)) {
-        Ok(_) => TC_NEXT,
-        Err(_) => TC_ACT_SHOT,
-    }
+    if passes(&SkbPacket::new(&context), Direction::Egress, egress) { TC_NEXT } else { TC_ACT_SHOT }
 }
 
 #[inline(always)]
-fn ingress(packet: &XdpPacket) -> Result<Kind, Reason> {
-    let port = Port::find(packet.interface())?;
+fn passes<P: Packet>(
+    packet: &P,
+    direction: Direction,
+    line: impl FnOnce(&P, &Port) -> Result<Kind, Reason>,
+) -> bool {
+    let port = Port::find(packet.interface());
+    let verdict = match &port {
+        Ok(port) => line(packet, port),
+        Err(reason) => Err(*reason),
+    };
+    record::outcome(packet, direction, port.as_ref().ok(), verdict).passes()
+}
+
+#[inline(always)]
+fn ingress(packet: &XdpPacket, port: &Port) -> Result<Kind, Reason> {
     let frame = parse(packet, Direction::Ingress)?;
     let pass = judge::ingress(&frame, &port.as_judged())?;
-    if let Some(claim) = pass.claim {
-        bindings::claim(&port, frame.source_mac, &claim)?;
-    }
+    bindings::claim(port, frame.source_mac, &pass)?;
     port.remember_mac(frame.source_mac)?;
     Ok(pass.kind)
 }
 
 #[inline(always)]
-fn egress(packet: &SkbPacket) -> Result<Kind, Reason> {
-    Port::find(packet.interface())?;
-    judge::egress(&parse(packet, Direction::Egress)?)
+fn egress(packet: &SkbPacket, port: &Port) -> Result<Kind, Reason> {
+    let pass = judge::egress(&parse(packet, Direction::Egress)?, packet.is_forwarded())?;
+    if let Some(claim) = &pass.claim {
+        bindings::reserve(port, claim);
+    }
+    Ok(pass.kind)
 }
 
 /// The verifier refuses a program in which this can be reached.

@@ -7,7 +7,10 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use netmon_common::{
-    abi::{Binding, BindingKey, Event, PortCounters, PortPolicy, PortState, RingCount},
+    abi::{
+        Binding, BindingKey, Event, PortCounters, PortPolicy, PortState, Reserved, RingCount,
+        Sample,
+    },
     limits,
 };
 
@@ -23,6 +26,10 @@ pub(crate) static PORT_STATE: HashMap<u32, PortState, PORT_ENTRIES> = HashMap::n
 pub(crate) static BINDINGS: HashMap<BindingKey, Binding, { limits::BINDINGS as usize }> =
     HashMap::new();
 
+#[btf_map]
+pub(crate) static RESERVED: HashMap<BindingKey, Reserved, { limits::RESERVED as usize }> =
+    HashMap::new();
+
 /// Made per port as it appears: preallocated, a full table would take 7 MB a processor. One entry more
 /// for `NO_PORT`.
 #[btf_map]
@@ -35,6 +42,9 @@ pub(crate) static COUNTERS: PerCpuHashMap<
 
 #[btf_map]
 pub(crate) static EVENTS: RingBuf<Event, { limits::EVENT_RING_BYTES as usize }> = RingBuf::new();
+
+#[btf_map]
+pub(crate) static SAMPLES: RingBuf<Sample, { limits::SAMPLE_RING_BYTES as usize }> = RingBuf::new();
 
 #[btf_map]
 pub(crate) static RING: PerCpuArray<RingCount, 1> = PerCpuArray::new();

@@ -14,6 +14,9 @@ use zerocopy::FromBytes;
 pub(crate) trait Packet: Bytes {
     /// The interface's index.
     fn interface(&self) -> u32;
+
+    /// Whether another interface of the host has received it, and a bridge passes it on.
+    fn is_forwarded(&self) -> bool;
 }
 
 /// A frame in front of the host's stack: the bytes as the guest wrote them.
@@ -35,6 +38,11 @@ impl Packet for XdpPacket {
     fn interface(&self) -> u32 {
         // SAFETY: the context is the kernel's and lives as long as the program runs.
         unsafe { (*self.context).ingress_ifindex }
+    }
+
+    #[inline(always)]
+    fn is_forwarded(&self) -> bool {
+        false
     }
 }
 
@@ -94,7 +102,17 @@ impl Packet for SkbPacket {
         // SAFETY: the context is the kernel's and lives as long as the program runs.
         unsafe { (*self.skb).ifindex }
     }
+
+    #[inline(always)]
+    fn is_forwarded(&self) -> bool {
+        // SAFETY: the context is the kernel's and lives as long as the program runs.
+        unsafe { (*self.skb).ingress_ifindex != 0 }
+    }
 }
+
+/// LLVM joins reads of neighbouring fields, and the verifier wants reads of the stack to be aligned.
+#[repr(align(8))]
+struct Aligned<T>(T);
 
 impl Bytes for SkbPacket {
     #[inline(always)]
@@ -111,10 +129,10 @@ impl Bytes for SkbPacket {
 
     #[inline(always)]
     fn read<T: FromBytes + Copy>(&self, offset: usize) -> Option<T> {
-        let mut value = T::new_zeroed();
-        let (skb, to, size) = (self.skb.cast(), (&raw mut value).cast(), size_of::<T>() as u32);
+        let mut value = Aligned(T::new_zeroed());
+        let (skb, to, size) = (self.skb.cast(), (&raw mut value.0).cast(), size_of::<T>() as u32);
         // SAFETY: the helper writes `size` bytes to `to`, which are all of `value`, or fails.
         let result = unsafe { bpf_skb_load_bytes(skb, offset as u32, to, size) };
-        (result == 0).then_some(value)
+        (result == 0).then_some(value.0)
     }
 }

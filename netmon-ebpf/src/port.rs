@@ -4,12 +4,12 @@ use core::mem::offset_of;
 
 use netmon_common::{
     Mac, Reason,
-    abi::{PortPolicy, PortState},
-    judge,
+    abi::{PortPolicy, PortState, Rate},
+    budget, judge, limits,
 };
 
 use crate::{
-    atomic,
+    atomic, clock,
     maps::{PORT_STATE, PORTS},
 };
 
@@ -31,20 +31,28 @@ impl Port {
         Ok(Self { index, policy, state })
     }
 
-    /// The MAC that the policy gives, else the first one that this guest used, else zero.
+    /// What the judge is to know: the policy, and the first MAC that this guest used.
     #[inline(always)]
-    pub(crate) fn as_judged(&self) -> judge::Port {
-        let given = Mac::new(self.policy.mac);
+    pub(crate) fn as_judged(&self) -> judge::Port<'_> {
         // SAFETY: the pointer is into a map's value; a u64 is read whole.
         let seen = unsafe { self.mac().read_volatile() };
-        let mac = if !given.is_zero() {
-            given
-        } else if seen >> 48 == u64::from(self.policy.epoch) {
-            Mac::from_bits(seen)
-        } else {
-            Mac::default()
-        };
-        judge::Port { mac, host_mac: Mac::new(self.policy.host_mac) }
+        let is_current = seen >> 48 == u64::from(self.policy.epoch);
+        let first_mac = if is_current { Mac::from_bits(seen) } else { Mac::default() };
+        judge::Port { policy: self.policy, first_mac }
+    }
+
+    /// Takes one from the budget of discovery.
+    #[inline(always)]
+    pub(crate) fn take_discovery(&self) -> Result<(), Reason> {
+        let due = self.state.wrapping_byte_add(offset_of!(PortState, nd_due)).cast();
+        if take(due, &self.policy.nd_rate) { Ok(()) } else { Err(Reason::NdRate) }
+    }
+
+    /// Takes one from the budget of samples.
+    #[inline(always)]
+    pub(crate) fn take_sample(&self) -> bool {
+        let due = self.state.wrapping_byte_add(offset_of!(PortState, sample_due)).cast();
+        take(due, &self.policy.sample_rate)
     }
 
     /// The first MAC that passes is the guest's from then on.
@@ -94,4 +102,20 @@ impl Port {
     fn claimed(&self) -> *mut u64 {
         self.state.wrapping_byte_add(offset_of!(PortState, claimed)).cast()
     }
+}
+
+/// Takes one from the budget in this word of a map's value. Where other processors are always first, there
+/// is none left.
+#[inline(always)]
+fn take(word: *mut u64, rate: &Rate) -> bool {
+    for _ in 0..limits::BUDGET_TRIES {
+        // SAFETY: the pointer is into a map's value; a u64 is read whole.
+        let due = unsafe { word.read_volatile() };
+        let Some(next) = budget::take(due, clock::now(), rate) else { return false };
+        // SAFETY: the pointer is into a map's value.
+        if unsafe { atomic::compare_exchange(word, due, next) } == due {
+            return true;
+        }
+    }
+    false
 }

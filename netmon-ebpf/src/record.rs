@@ -2,41 +2,80 @@
 
 use netmon_common::{
     Kind, Reason,
-    abi::{self, Binding, BindingKey, Direction, Event, NO_PORT},
+    abi::{self, Binding, BindingKey, Direction, Event, Mode, NO_PORT, PortCounters},
+    outcome::Outcome,
+    sample,
 };
 
 use crate::{
-    maps::{COUNTERS, EVENTS, RING},
+    clock,
+    maps::{COUNTERS, EVENTS, RING, SAMPLES},
     packet::Packet,
+    port::Port,
 };
 
-/// Counts a frame under its verdict, and hands the verdict on.
+/// Counts a frame under what becomes of it, shows it to user space if it was refused, and says what that is.
 #[inline(always)]
-pub(crate) fn verdict<P: Packet>(
+pub(crate) fn outcome<P: Packet>(
     packet: &P,
     direction: Direction,
+    port: Option<&Port>,
     verdict: Result<Kind, Reason>,
-) -> Result<Kind, Reason> {
+) -> Outcome {
+    let mode = port.map_or(Mode::Enforce, |port| Mode::of(port.policy.mode));
+    let outcome = Outcome::of(verdict, mode);
     let counters =
         COUNTERS.get_ptr_mut(packet.interface()).or_else(|| COUNTERS.get_ptr_mut(NO_PORT));
-    if let Some(counters) = counters {
-        // SAFETY: the entry is this processor's, and neither program is preempted by the other: both run
-        // with bottom halves off.
-        let counters = unsafe { &mut *counters };
-        let ledger = match direction {
-            Direction::Ingress => &mut counters.ingress,
-            Direction::Egress => &mut counters.egress,
-        };
-        let count = match verdict {
-            Ok(kind) => ledger.passed.get_mut(usize::from(kind.number())),
-            Err(reason) => ledger.dropped.get_mut(usize::from(reason.number())),
-        };
-        if let Some(count) = count {
-            count.packets += 1;
-            count.bytes += packet.length() as u64;
-        }
+    let Some(counters) = counters else { return outcome };
+    // SAFETY: the entry is this processor's, and neither program is preempted by the other: both run with
+    // bottom halves off.
+    let counters = unsafe { &mut *counters };
+    count(counters, direction, outcome, packet.length());
+    if let (Some(reason), Some(port)) = (outcome.refused(), port)
+        && !show(packet, direction, port, reason, outcome.passes())
+    {
+        counters.unsampled += 1;
     }
-    verdict
+    outcome
+}
+
+#[inline(always)]
+fn count(counters: &mut PortCounters, direction: Direction, outcome: Outcome, length: usize) {
+    let ledger = match direction {
+        Direction::Ingress => &mut counters.ingress,
+        Direction::Egress => &mut counters.egress,
+    };
+    let count = match outcome {
+        Outcome::Passed(kind) => ledger.passed.get_mut(usize::from(kind.number())),
+        Outcome::Dropped(reason) => ledger.dropped.get_mut(usize::from(reason.number())),
+        Outcome::Observed(reason) => ledger.observed.get_mut(usize::from(reason.number())),
+    };
+    if let Some(count) = count {
+        count.packets += 1;
+        count.bytes += length as u64;
+    }
+}
+
+/// Shows a refused frame to user space, if the port has the budget and the ring the room.
+#[inline(always)]
+fn show<P: Packet>(
+    packet: &P,
+    direction: Direction,
+    port: &Port,
+    reason: Reason,
+    observed: bool,
+) -> bool {
+    if !port.take_sample() {
+        return false;
+    }
+    let Some(mut entry) = SAMPLES.reserve(0) else { return false };
+    let mut sample = sample::describe(packet, direction, reason);
+    sample.time = clock::now();
+    sample.interface = port.index;
+    sample.observed = u8::from(observed);
+    entry.write(sample);
+    entry.submit(0);
+    true
 }
 
 /// Tells user space of a binding. Where the ring is full the loss is counted, and user space reads the
@@ -49,7 +88,7 @@ pub(crate) fn tell(key: &BindingKey, binding: &Binding) {
     ring.wanted += 1;
     match EVENTS.reserve(0) {
         Some(mut entry) => {
-            entry.write(Event { version: abi::VERSION, key: *key, binding: *binding });
+            entry.write(Event { version: abi::VERSION, padding: 0, key: *key, binding: *binding });
             entry.submit(0);
         }
         None => ring.lost += 1,

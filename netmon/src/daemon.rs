@@ -17,7 +17,10 @@ use std::{
 
 use anyhow::{Context as _, anyhow};
 use glob::Pattern;
-use netmon_common::limits;
+use netmon_common::{
+    abi::{Event, Sample},
+    limits,
+};
 use tokio::{
     net::UnixListener,
     signal::unix::{SignalKind, signal},
@@ -27,16 +30,17 @@ use tokio::{
 use tracing::{info, warn};
 
 use crate::{
-    api,
+    api::{self, Feeds},
     command::{Command, PortStatus},
+    drops::DropFeed,
     endpoints::{EndpointTable, Input},
     kernel::{
         attach::{Done, EgressAttacher},
-        events::Events,
+        events::Records,
         instance::Instance,
         load::{self, CLASSIFIER},
     },
-    links::{LinkNews, Links},
+    links::{AllLinks, LinkNews, Links},
     ports::{PortError, Ports},
     time::Moment,
     view::{self, Publisher},
@@ -46,7 +50,8 @@ use crate::{
 /// unnoticed.
 const LOSS_CHECK: Duration = Duration::from_millis(250);
 
-/// How often it reads the whole binding table without being told to: ages come from there.
+/// How often it reads all links and the whole binding table without being told to: ages come from there, and
+/// it is the bound on how long any lost message goes unnoticed.
 const RECONCILE: Duration = Duration::from_secs(5);
 
 /// How long the readers get to end when the daemon does.
@@ -81,23 +86,25 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let instance = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let (publisher, view) = view::new(u64::try_from(instance.as_micros()).unwrap_or_default());
     let (commands, asked) = mpsc::channel(limits::QUEUE);
+    let drops = DropFeed::new();
     let daemon = Daemon {
         ports,
         table: EndpointTable::default(),
         publisher,
+        drops: drops.clone(),
         waiting: Vec::new(),
         lost: 0,
         reconciled: None,
-        links_lost: true,
+        links_read: None,
     };
 
     let (stop, stopped) = oneshot::channel::<()>();
-    let mut server = tokio::spawn(api::serve(listener, view, commands, async {
+    let mut server = tokio::spawn(api::serve(listener, Feeds { view, drops }, commands, async {
         let _sender_is_gone = stopped.await;
     }));
     info!(socket = %options.socket.display(), bpffs = %options.bpffs.display(), "netmon {}", env!("CARGO_PKG_VERSION"));
     let result = tokio::select! {
-        result = daemon.serve(links, loaded.events, egress_done, asked) => result,
+        result = daemon.serve(links, loaded.events, loaded.samples, egress_done, asked) => result,
         // Nobody asked it to end.
         ended = &mut server => Err(anyhow!("the API server ended: {ended:?}")),
         signal = terminated() => signal.context("signals"),
@@ -114,20 +121,22 @@ struct Daemon {
     ports: Ports,
     table: EndpointTable,
     publisher: Publisher,
+    drops: DropFeed,
     /// Who waits for a port's egress side.
     waiting: Vec<(u32, oneshot::Sender<Result<PortStatus, PortError>>)>,
     /// Events that the ring has lost, as far as was seen.
     lost: u64,
     reconciled: Option<Instant>,
-    /// Link messages were lost, and looking at all links has failed.
-    links_lost: bool,
+    /// When all links were looked at; `None`: it is to be done.
+    links_read: Option<Instant>,
 }
 
 impl Daemon {
     async fn serve(
         mut self,
         mut links: Links,
-        mut events: Events,
+        mut events: Records<Event>,
+        mut samples: Records<Sample>,
         mut egress_done: mpsc::UnboundedReceiver<Done>,
         mut commands: mpsc::Receiver<Command>,
     ) -> anyhow::Result<()> {
@@ -137,11 +146,7 @@ impl Daemon {
             let inputs = tokio::select! {
                 // Links first: what a new TAP's guest says in the meantime is for its program.
                 biased;
-                news = links.next() => match news? {
-                    LinkNews::Tap(tap) => self.changed(|ports| ports.tap(tap)),
-                    LinkNews::Gone(index) => self.changed(|ports| ports.gone(index)),
-                    LinkNews::Lost => self.all_links(&links).await,
-                },
+                news = links.next() => self.heard(news?, &links).await,
                 done = egress_done.recv() => {
                     self.egress(done.context("the egress thread ended")?, &links).await;
                     Vec::new()
@@ -152,8 +157,15 @@ impl Daemon {
                     keys.filter_map(|key| Some(Input::Binding(key, self.ports.maps().binding(&key)?))).collect()
                 }
                 Some(command) = commands.recv() => self.command(command, &links).await,
+                batch = samples.next() => {
+                    for sample in batch? {
+                        self.drops.tell(&sample, self.ports.name(sample.interface));
+                    }
+                    Vec::new()
+                }
                 _ = clock.tick() => {
-                    let mut inputs = if self.links_lost { self.all_links(&links).await } else { Vec::new() };
+                    let is_due = self.links_read.is_none_or(|at| at.elapsed() >= RECONCILE);
+                    let mut inputs = if is_due { self.all_links(&links).await } else { Vec::new() };
                     inputs.extend(self.tick());
                     inputs
                 }
@@ -168,6 +180,18 @@ impl Daemon {
         self.publisher.publish(&self.table, changes);
     }
 
+    async fn heard(&mut self, news: LinkNews, links: &Links) -> Vec<Input> {
+        match news {
+            LinkNews::Tap(tap) => return self.changed(|ports| ports.tap(tap)),
+            LinkNews::Gone(index) => return self.changed(|ports| ports.gone(index)),
+            LinkNews::Lost => return self.all_links(links).await,
+            LinkNews::Bridge(bridge) => self.ports.bridge(bridge),
+            LinkNews::Address(address) => self.ports.reserve(address),
+            LinkNews::AddressGone(address) => self.ports.unreserve(address),
+        }
+        Vec::new()
+    }
+
     /// Tells the ports of links.
     fn changed(&mut self, tell: impl FnOnce(&mut Ports) -> Vec<Input>) -> Vec<Input> {
         let inputs = tell(&mut self.ports);
@@ -178,17 +202,20 @@ impl Daemon {
         inputs
     }
 
-    /// Looks at all links: at start, after lost messages, and when a person names a TAP whose message may
-    /// still be under way.
+    /// Looks at all links: at start, after lost messages, when a person names a TAP whose message may still
+    /// be under way, and every few seconds.
     async fn all_links(&mut self, links: &Links) -> Vec<Input> {
+        let reserved = self.ports.reserved();
         match links.all().await {
-            Ok(taps) => {
-                self.links_lost = false;
-                self.changed(|ports| ports.all(taps))
+            Ok(AllLinks { taps, bridges, addresses }) => {
+                self.links_read = Some(Instant::now());
+                let inputs = self.changed(|ports| ports.all(taps, bridges));
+                self.ports.reserve_all(reserved, &addresses);
+                inputs
             }
             Err(error) => {
                 warn!("{error}");
-                self.links_lost = true;
+                self.links_read = None;
                 Vec::new()
             }
         }

@@ -4,9 +4,11 @@
 //!
 //! - [`kernel`]: the programs, maps and hooks; **collect** ([`kernel::events`])
 //! - [`links`]: which TAPs there are, by rtnetlink
+//! - [`policy`]: what a port's guest may do
 //! - [`ports`]: which of them are protected, and how
 //! - [`endpoints`]: **fold**, the live map as a pure state machine
 //! - [`view`]: what readers see of it
+//! - [`drops`]: what readers see of the frames that are refused
 //! - [`api`], [`cli`]: **show**, translation only
 //! - [`daemon`]: wires them; the file to read first
 
@@ -14,9 +16,11 @@ pub mod api;
 pub mod cli;
 pub mod command;
 pub mod daemon;
+pub mod drops;
 pub mod endpoints;
 pub mod kernel;
 pub mod links;
+pub mod policy;
 pub mod ports;
 pub mod time;
 pub mod view;

@@ -1,22 +1,27 @@
-//! Which TAPs there are: rtnetlink → [`LinkNews`].
+//! Which TAPs there are, and which addresses the host has: rtnetlink → [`LinkNews`].
 //!
 //! A message is a hint that something is so now; one may be lost (200 TAPs made at once overrun a default
-//! socket) and then all links are read anew. The only file that knows rtnetlink.
+//! socket), so all is read anew then, and every few seconds. The only file that knows rtnetlink.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
     reason = "rtnetlink's enums are open: what was not asked for is passed over"
 )]
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    net::{IpAddr, Ipv6Addr},
+    sync::Arc,
+};
 
 use futures::{StreamExt as _, TryStreamExt as _, channel::mpsc::UnboundedReceiver};
-use netmon_common::Mac;
+use netmon_common::{Address, Mac};
 use rtnetlink::{
     Handle, MulticastGroup, new_multicast_connection,
     packet_core::{NetlinkMessage, NetlinkPayload},
     packet_route::{
         AddressFamily, RouteNetlinkMessage,
+        address::{AddressAttribute, AddressMessage},
         link::{InfoKind, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage},
         tc::{TcAttribute, TcFilterBpfOption, TcOption},
     },
@@ -42,11 +47,46 @@ pub struct Tap {
     pub carrier_losses: u32,
 }
 
+/// A bridge: the broadcast domain of the TAPs in it, and an interface of the host on that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bridge {
+    /// Interface index.
+    pub index: u32,
+    /// The host's own MAC on it.
+    pub mac: Mac,
+}
+
+/// An address of the host itself, in fe80::/64: no guest can claim another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HostAddress {
+    /// The interface that has it.
+    pub index: u32,
+    /// The address, be it that its DAD is still under way or has failed.
+    pub address: Ipv6Addr,
+}
+
+/// All there is at one time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AllLinks {
+    /// The TAPs.
+    pub taps: Vec<Tap>,
+    /// The bridges.
+    pub bridges: Vec<Bridge>,
+    /// The host's addresses.
+    pub addresses: Vec<HostAddress>,
+}
+
 /// What was heard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkNews {
     /// This TAP is there, like this.
     Tap(Tap),
+    /// This bridge is.
+    Bridge(Bridge),
+    /// The host has this address.
+    Address(HostAddress),
+    /// The host has it no more.
+    AddressGone(HostAddress),
     /// No such interface any more, TAP or not.
     Gone(u32),
     /// Messages were lost: [`Links::all`] tells what there is.
@@ -81,7 +121,8 @@ impl Links {
     ///
     /// No socket.
     pub fn open() -> Result<Self, LinksError> {
-        let (mut connection, handle, messages) = new_multicast_connection(&[MulticastGroup::Link])?;
+        let groups = [MulticastGroup::Link, MulticastGroup::Ipv6Ifaddr];
+        let (mut connection, handle, messages) = new_multicast_connection(&groups)?;
         connection.socket_mut().socket_mut().set_rx_buf_sz(RECEIVE_BUFFER as libc::c_int)?;
         tokio::spawn(connection);
         Ok(Self { handle, messages })
@@ -97,8 +138,20 @@ impl Links {
             let (message, _) = self.messages.next().await.ok_or(LinksError::Closed)?;
             match message.payload {
                 NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => {
-                    if let Some(tap) = tap(&link) {
-                        return Ok(LinkNews::Tap(tap));
+                    match described(&link) {
+                        Some(Link::Tap(tap)) => return Ok(LinkNews::Tap(tap)),
+                        Some(Link::Bridge(bridge)) => return Ok(LinkNews::Bridge(bridge)),
+                        None => {}
+                    }
+                }
+                NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewAddress(message)) => {
+                    if let Some(address) = host_address(&message) {
+                        return Ok(LinkNews::Address(address));
+                    }
+                }
+                NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelAddress(message)) => {
+                    if let Some(address) = host_address(&message) {
+                        return Ok(LinkNews::AddressGone(address));
                     }
                 }
                 // A port that leaves a bridge is "deleted" in the bridge's own family.
@@ -113,19 +166,26 @@ impl Links {
         }
     }
 
-    /// All TAPs there are now. To be awaited to its end: the kernel gives a socket one dump at a time
-    /// (EBUSY).
+    /// All there is now. To be awaited to its end: the kernel gives a socket one dump at a time (EBUSY).
     ///
     /// # Errors
     ///
     /// The kernel refuses, or the socket has failed.
-    pub async fn all(&self) -> Result<Vec<Tap>, LinksError> {
-        let mut taps = Vec::new();
+    pub async fn all(&self) -> Result<AllLinks, LinksError> {
+        let mut all = AllLinks::default();
         let mut links = self.handle.link().get().execute();
         while let Some(link) = links.try_next().await? {
-            taps.extend(tap(&link));
+            match described(&link) {
+                Some(Link::Tap(tap)) => all.taps.push(tap),
+                Some(Link::Bridge(bridge)) => all.bridges.push(bridge),
+                None => {}
+            }
         }
-        Ok(taps)
+        let mut addresses = self.handle.address().get().execute();
+        while let Some(message) = addresses.try_next().await? {
+            all.addresses.extend(host_address(&message));
+        }
+        Ok(all)
     }
 
     /// The ids of the BPF programs in an interface's clsact egress filters.
@@ -149,15 +209,20 @@ impl Links {
     }
 }
 
+enum Link {
+    Tap(Tap),
+    Bridge(Bridge),
+}
+
 /// A TUN is of the same kind as a TAP, and speaks no Ethernet.
-fn tap(link: &LinkMessage) -> Option<Tap> {
+fn described(link: &LinkMessage) -> Option<Link> {
     let header = &link.header;
     if header.interface_family == AddressFamily::Bridge
         || header.link_layer_type != LinkLayerType::Ether
     {
         return None;
     }
-    let mut is_tun = false;
+    let mut kind = None;
     let mut tap = Tap {
         index: header.index,
         name: Arc::from(""),
@@ -174,10 +239,26 @@ fn tap(link: &LinkMessage) -> Option<Tap> {
                 tap.mac = mac.first_chunk().map_or(Mac::default(), |mac| Mac::new(*mac));
             }
             LinkAttribute::LinkInfo(info) => {
-                is_tun = info.iter().any(|info| matches!(info, LinkInfo::Kind(InfoKind::Tun)));
+                kind = info.iter().find_map(|info| match info {
+                    LinkInfo::Kind(kind) => Some(kind.clone()),
+                    _ => None,
+                });
             }
             _ => {}
         }
     }
-    (is_tun && !tap.name.is_empty()).then_some(tap)
+    match kind {
+        Some(InfoKind::Tun) if !tap.name.is_empty() => Some(Link::Tap(tap)),
+        Some(InfoKind::Bridge) => Some(Link::Bridge(Bridge { index: tap.index, mac: tap.mac })),
+        _ => None,
+    }
+}
+
+fn host_address(message: &AddressMessage) -> Option<HostAddress> {
+    let address = message.attributes.iter().find_map(|attribute| match attribute {
+        AddressAttribute::Address(IpAddr::V6(address)) => Some(*address),
+        _ => None,
+    })?;
+    let is_claimable = Address::from(address).is_link_local();
+    is_claimable.then_some(HostAddress { index: message.header.index, address })
 }

@@ -4,6 +4,7 @@
 //! the slow egress attach is a thread's (`kernel/attach.rs`), whose answer comes back as
 //! [`Ports::egress_done`].
 
+mod reserved;
 mod status;
 
 use std::{
@@ -25,7 +26,8 @@ use crate::{
         load::LoadedProgram,
         maps::{Maps, MapsError},
     },
-    links::Tap,
+    links::{Bridge, Tap},
+    policy::Policy,
 };
 
 /// Why a port cannot be had.
@@ -85,6 +87,9 @@ pub struct Ports {
     /// Detached by command, likewise.
     released: BTreeSet<u32>,
     taps: BTreeMap<u32, Tap>,
+    bridges: BTreeMap<u32, Bridge>,
+    /// The table of the host's addresses was full, and that was said.
+    unreserved: bool,
     ports: BTreeMap<u32, Port>,
     /// Why a TAP that is wanted is no port.
     refused: BTreeMap<u32, PortError>,
@@ -110,6 +115,8 @@ impl Ports {
             forced: BTreeSet::new(),
             released: BTreeSet::new(),
             taps: BTreeMap::new(),
+            bridges: BTreeMap::new(),
+            unreserved: false,
             ports: BTreeMap::new(),
             refused: BTreeMap::new(),
             epoch: 0,
@@ -119,6 +126,11 @@ impl Ports {
     /// The tables.
     pub const fn maps(&self) -> &Maps {
         &self.maps
+    }
+
+    /// The name of the TAP with this index, if it is there.
+    pub fn name(&self, index: u32) -> Option<&Arc<str>> {
+        self.taps.get(&index).map(|tap| &tap.name)
     }
 
     /// A TAP has appeared or changed: attaches, renames, or takes note of a new guest.
@@ -153,14 +165,32 @@ impl Ports {
     /// An interface is gone.
     pub fn gone(&mut self, index: u32) -> Vec<Input> {
         self.taps.remove(&index);
+        self.bridges.remove(&index);
         self.forced.remove(&index);
         self.released.remove(&index);
         self.refused.remove(&index);
         self.release(index)
     }
 
-    /// These are all TAPs there are.
-    pub fn all(&mut self, taps: Vec<Tap>) -> Vec<Input> {
+    /// A bridge has appeared or changed: its MAC is the host's on the link.
+    pub fn bridge(&mut self, bridge: Bridge) {
+        if self.bridges.insert(bridge.index, bridge) == Some(bridge) {
+            return;
+        }
+        for port in self.ports.values_mut().filter(|port| port.tap.link == bridge.index) {
+            port.policy.link_mac = bridge.mac.octets();
+            if let Err(error) = self.maps.set_policy(port.tap.index, &port.policy) {
+                warn!("{}: {error}", port.tap.name);
+            }
+        }
+    }
+
+    /// These are all TAPs and bridges there are.
+    pub fn all(&mut self, taps: Vec<Tap>, bridges: Vec<Bridge>) -> Vec<Input> {
+        self.bridges.retain(|index, _| bridges.iter().any(|bridge| bridge.index == *index));
+        for bridge in bridges {
+            self.bridge(bridge);
+        }
         let there: BTreeSet<u32> = taps.iter().map(|tap| tap.index).collect();
         let gone: Vec<u32> =
             self.taps.keys().copied().filter(|index| !there.contains(index)).collect();
@@ -262,10 +292,10 @@ impl Ports {
         self.epoch = self.epoch.wrapping_add(1);
         let policy = PortPolicy {
             link: tap.link,
-            quota: limits::BINDINGS_PER_PORT,
             epoch: self.epoch,
             host_mac: tap.mac.octets(),
-            ..PortPolicy::default()
+            link_mac: self.link_mac(tap),
+            ..Policy::default().entry()
         };
         let ingress = self.maps.add_port(tap.index, &policy).map_err(at).and_then(|()| {
             let refused = |source| PortError::Refused { tap: Arc::clone(&tap.name), source };
@@ -285,6 +315,7 @@ impl Ports {
     }
 
     fn changed(&mut self, tap: Tap) -> Vec<Input> {
+        let link_mac = self.link_mac(&tap);
         let Some(port) = self.ports.get_mut(&tap.index) else { return Vec::new() };
         if port.tap == tap {
             return Vec::new();
@@ -295,6 +326,7 @@ impl Ports {
         }
         port.policy.link = tap.link;
         port.policy.host_mac = tap.mac.octets();
+        port.policy.link_mac = link_mac;
         debug!(?tap, "changed");
         if let Err(error) = self.maps.set_policy(tap.index, &port.policy) {
             warn!("{}: {error}", tap.name);
@@ -302,6 +334,11 @@ impl Ports {
         port.tap = tap;
         let (index, name) = (port.tap.index, Arc::clone(&port.tap.name));
         vec![Input::Port { index, name, epoch: port.policy.epoch }]
+    }
+
+    /// The MAC of the bridge that it is in; zero while there is none, or none was heard of.
+    fn link_mac(&self, tap: &Tap) -> [u8; 6] {
+        self.bridges.get(&tap.link).map(|bridge| bridge.mac).unwrap_or_default().octets()
     }
 
     fn release(&mut self, index: u32) -> Vec<Input> {

@@ -2,6 +2,7 @@
 //! before it comes here, and each sentence is handed on whole.
 
 mod names;
+mod refused;
 mod service;
 mod translate;
 mod watch;
@@ -25,7 +26,16 @@ use tonic_health::ServingStatus;
 
 pub(crate) use self::names::{NoTapName, tap_name};
 use self::service::Service;
-use crate::{command::Commands, view::View};
+use crate::{command::Commands, drops::DropFeed, view::View};
+
+/// What can be watched.
+#[derive(Clone, Debug)]
+pub struct Feeds {
+    /// The live map.
+    pub view: View,
+    /// The frames that are refused.
+    pub drops: DropFeed,
+}
 
 /// Bytes of a request: the longest holds a name.
 const REQUEST_BYTES: usize = 4096;
@@ -52,7 +62,7 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 /// The server cannot go on, which ends the daemon.
 pub async fn serve(
     listener: UnixListener,
-    view: View,
+    feeds: Feeds,
     commands: Commands,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
@@ -66,7 +76,7 @@ pub async fn serve(
         health.set_service_status("", ServingStatus::NotServing).await;
         drop(open);
     };
-    let service = NetmonServiceServer::new(Service::new(view, commands, closing))
+    let service = NetmonServiceServer::new(Service::new(feeds, commands, closing))
         .max_decoding_message_size(REQUEST_BYTES);
     let connections = UnixListenerStream::new(listener).then(async |connection| {
         if connection.is_err() {

@@ -5,30 +5,38 @@ use std::sync::Arc;
 use netmon_api::v0::{self, netmon_service_server::NetmonService};
 use netmon_common::limits;
 use nix::unistd::geteuid;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, transport::server::UdsConnectInfo};
 
 use super::{
+    Feeds,
     names::{self, tap_name},
-    translate,
+    refused, translate,
     watch::{BUFFER, feed, first},
 };
-use crate::{
-    command::{Command, Commands},
-    view::View,
-};
+use crate::command::{Command, Commands};
 
 pub(super) struct Service {
-    view: View,
+    feeds: Feeds,
     commands: Commands,
     closing: watch::Receiver<()>,
     watchers: Arc<Semaphore>,
 }
 
 impl Service {
-    pub(super) fn new(view: View, commands: Commands, closing: watch::Receiver<()>) -> Self {
-        Self { view, commands, closing, watchers: Arc::new(Semaphore::new(limits::WATCHERS)) }
+    pub(super) fn new(feeds: Feeds, commands: Commands, closing: watch::Receiver<()>) -> Self {
+        Self { feeds, commands, closing, watchers: Arc::new(Semaphore::new(limits::WATCHERS)) }
+    }
+
+    /// Leave for one more stream.
+    fn permit(&self) -> Result<OwnedSemaphorePermit, Status> {
+        Arc::clone(&self.watchers).try_acquire_owned().map_err(|_| {
+            Status::resource_exhausted(format!(
+                "{} watchers already, the most that the daemon serves: end one of them",
+                limits::WATCHERS
+            ))
+        })
     }
 
     /// Asks the daemon's loop.
@@ -74,7 +82,7 @@ impl NetmonService for Service {
         let v0::NetmonServiceListEndpointsRequest { tap, state } = request.into_inner();
         let state = v0::EndpointState::try_from(state)
             .map_err(|_| Status::invalid_argument(format!("{state}: no such endpoint state")))?;
-        let (revision, endpoints) = self.view.snapshot();
+        let (revision, endpoints) = self.feeds.view.snapshot();
         let endpoints = endpoints
             .iter()
             .filter(|one| tap.is_empty() || *one.tap == *tap)
@@ -91,7 +99,7 @@ impl NetmonService for Service {
         &self,
         request: Request<v0::NetmonServiceGetEndpointRequest>,
     ) -> Result<Response<v0::NetmonServiceGetEndpointResponse>, Status> {
-        let (_, endpoints) = self.view.snapshot();
+        let (_, endpoints) = self.feeds.view.snapshot();
         let found = names::find(&endpoints, &request.get_ref().name)
             .map_err(|error| translate::not_one(&error))?;
         let endpoint = Some(translate::endpoint(found));
@@ -105,15 +113,25 @@ impl NetmonService for Service {
         &self,
         request: Request<v0::NetmonServiceWatchEndpointsRequest>,
     ) -> Result<Response<Self::WatchEndpointsStream>, Status> {
-        let permit = Arc::clone(&self.watchers).try_acquire_owned().map_err(|_| {
-            Status::resource_exhausted(format!(
-                "{} watchers already, the most that the daemon serves: end one of them",
-                limits::WATCHERS
-            ))
-        })?;
-        let first = first(&self.view, request.into_inner().since)?;
+        let permit = self.permit()?;
+        let first = first(&self.feeds.view, request.into_inner().since)?;
         let (sender, receiver) = mpsc::channel(BUFFER);
-        tokio::spawn(feed(self.view.clone(), first, sender, self.closing.clone(), permit));
+        tokio::spawn(feed(self.feeds.view.clone(), first, sender, self.closing.clone(), permit));
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
+    type WatchDropsStream = ReceiverStream<Result<v0::NetmonServiceWatchDropsResponse, Status>>;
+
+    async fn watch_drops(
+        &self,
+        request: Request<v0::NetmonServiceWatchDropsRequest>,
+    ) -> Result<Response<Self::WatchDropsStream>, Status> {
+        let tap = request.into_inner().tap;
+        let tap = if tap.is_empty() { None } else { Some(named(&tap)?) };
+        let permit = self.permit()?;
+        let (sender, receiver) = mpsc::channel(BUFFER);
+        let frames = self.feeds.drops.subscribe();
+        tokio::spawn(refused::feed(frames, tap, sender, self.closing.clone(), permit));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 

@@ -1,5 +1,7 @@
 //! The domain's words in the contract's.
 
+use std::net::Ipv6Addr;
+
 use netmon_api::v0;
 use netmon_common::{Mac, abi::Direction};
 use tonic::{Code, Status};
@@ -7,6 +9,7 @@ use tonic::{Code, Status};
 use super::names::NotOne;
 use crate::{
     command::{Counters, EgressHook, IngressHook, PortStatus, Protection},
+    drops::{Ipv6, Refused},
     endpoints::{Change, Endpoint, State},
     kernel::attach::AttachError,
     ports::PortError,
@@ -113,6 +116,29 @@ pub(super) fn counters(counters: &Counters) -> v0::NetmonServiceGetDropsResponse
         }
     }
     response
+}
+
+pub(super) fn refused_frame(refused: &Refused) -> v0::RefusedFrame {
+    let ipv6 = refused.ipv6;
+    let text = |address: fn(&Ipv6) -> Ipv6Addr| {
+        ipv6.as_ref().map(|header| address(header).to_string()).unwrap_or_default()
+    };
+    v0::RefusedFrame {
+        time: Some(refused.time.on_the_wall().into()),
+        tap: refused.tap.to_string(),
+        ifindex: refused.index,
+        direction: direction(refused.direction).into(),
+        reason: refused.reason.name().to_owned(),
+        observed: refused.observed,
+        length: refused.length,
+        source_mac: mac(refused.source_mac),
+        destination_mac: mac(refused.destination_mac),
+        ethertype: refused.ethertype.into(),
+        source: text(|header| header.source),
+        destination: text(|header| header.destination),
+        next_header: ipv6.map(|header| header.next_header.into()).unwrap_or_default(),
+        icmp_type: ipv6.and_then(|header| header.icmp_type).map(Into::into),
+    }
 }
 
 const fn direction(direction: Direction) -> v0::Direction {

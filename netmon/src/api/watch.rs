@@ -77,6 +77,6 @@ fn messages(last: Revision, update: Update) -> Vec<Message> {
 }
 
 /// Returns once the daemon has been asked to end: the sender is dropped then, and never sends.
-async fn closed(closing: &mut watch::Receiver<()>) {
+pub(super) async fn closed(closing: &mut watch::Receiver<()>) {
     while closing.changed().await.is_ok() {}
 }

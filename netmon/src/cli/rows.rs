@@ -126,6 +126,48 @@ impl<'a> From<&'a v0::PassCount> for Count<'a> {
     }
 }
 
+/// A frame that was refused.
+#[derive(Debug, Serialize)]
+pub(super) struct Refused<'a> {
+    time: Option<String>,
+    tap: &'a str,
+    ifindex: u32,
+    direction: &'static str,
+    reason: &'a str,
+    /// "dropped", or "observed": it passed all the same.
+    action: &'static str,
+    length: u32,
+    source_mac: &'a str,
+    destination_mac: &'a str,
+    ethertype: u32,
+    /// Null, as the rest: the frame has no IPv6 header.
+    source: Option<&'a str>,
+    destination: Option<&'a str>,
+    next_header: Option<u32>,
+    icmp_type: Option<u32>,
+}
+
+impl<'a> From<&'a v0::RefusedFrame> for Refused<'a> {
+    fn from(frame: &'a v0::RefusedFrame) -> Self {
+        Self {
+            time: frame.time.as_ref().and_then(rfc3339),
+            tap: &frame.tap,
+            ifindex: frame.ifindex,
+            direction: direction(frame.direction()),
+            reason: &frame.reason,
+            action: if frame.observed { "observed" } else { "dropped" },
+            length: frame.length,
+            source_mac: &frame.source_mac,
+            destination_mac: &frame.destination_mac,
+            ethertype: frame.ethertype,
+            source: some(&frame.source),
+            destination: some(&frame.destination),
+            next_header: some(&frame.source).map(|_| frame.next_header),
+            icmp_type: frame.icmp_type,
+        }
+    }
+}
+
 /// The contract says "none" with an empty string.
 fn some(text: &str) -> Option<&str> {
     Some(text).filter(|text| !text.is_empty())

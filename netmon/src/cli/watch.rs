@@ -1,5 +1,7 @@
 //! `netmon watch`: the live map, then its changes.
 
+mod refused;
+
 use std::io::{self, Write};
 
 use jiff::Timestamp;
@@ -14,11 +16,15 @@ Text, one line an endpoint: = is there already, + is new, ~ has changed,
 comes anew. JSON has one object a line: {event: \"snapshot\", revision,
 endpoints}, then {event: \"added\", \"updated\" or \"removed\", revision, endpoint},
 and {event: \"lost\", revision, changes, cause, remedy} before a new snapshot.
+With --drops, x is a frame that was dropped, o one that would have been: some of
+them, by a budget a TAP (netmon drops has the totals); in JSON {event:
+\"refused\", …}, and {event: \"lost\"} without a revision.
 The watch ends (69) when the daemon does. With --since, it fails (1) where the
 changes since are not kept any more.
 
 Examples:
   netmon watch
+  netmon watch --drops
   netmon watch -o json | jq 'select(.event == \"added\").endpoint.scoped'
   netmon watch -o json --since 1764000000000000:42";
 
@@ -28,6 +34,9 @@ pub(super) struct Args {
     /// Go on from this revision, without a snapshot
     #[arg(long, value_name = "INSTANCE:NUMBER", value_parser = revision)]
     since: Option<v0::Revision>,
+    /// Show frames that are refused, too
+    #[arg(long)]
+    drops: bool,
     /// How to print
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     output: Format,
@@ -50,22 +59,42 @@ fn revision(text: &str) -> Result<v0::Revision, &'static str> {
 
 pub(super) async fn run(args: &Args) -> Result<(), Failure> {
     let mut client = args.daemon.connect().await?;
+    let mut refused = match args.drops {
+        true => Some(
+            client.watch_drops(v0::NetmonServiceWatchDropsRequest::default()).await?.into_inner(),
+        ),
+        false => None,
+    };
     let request = v0::NetmonServiceWatchEndpointsRequest { since: args.since };
     let mut stream = client.watch_endpoints(request).await?.into_inner();
-    while let Some(message) = stream.message().await? {
-        let is_empty =
-            matches!(&message.event, Some(Event::Snapshot(all)) if all.endpoints.is_empty());
-        if is_empty && args.output == Format::Text {
-            output::note("no endpoints yet: each will be shown as it appears");
+    loop {
+        let goes_on = tokio::select! {
+            message = stream.message() => match message? {
+                Some(message) => show(&message, args.output).map(|()| true)?,
+                None => false,
+            },
+            message = refused::next(&mut refused) => match message? {
+                Some(message) => refused::show(&message, args.output).map(|()| true)?,
+                None => false,
+            },
+        };
+        if !goes_on {
+            return Err(Failure::Unreachable("the daemon has ended the stream".to_owned()));
         }
-        let mut out = io::stdout().lock();
-        match args.output {
-            Format::Text => write!(out, "{}", lines(&message, Timestamp::now()))?,
-            Format::Json => json(&message, &mut out)?,
-        }
-        out.flush()?;
     }
-    Err(Failure::Unreachable("the daemon has ended the stream".to_owned()))
+}
+
+fn show(message: &v0::NetmonServiceWatchEndpointsResponse, format: Format) -> Result<(), Failure> {
+    let is_empty = matches!(&message.event, Some(Event::Snapshot(all)) if all.endpoints.is_empty());
+    if is_empty && format == Format::Text {
+        output::note("no endpoints yet: each will be shown as it appears");
+    }
+    let mut out = io::stdout().lock();
+    match format {
+        Format::Text => write!(out, "{}", lines(message, Timestamp::now()))?,
+        Format::Json => json(message, &mut out)?,
+    }
+    Ok(out.flush()?)
 }
 
 const CAUSE: &str = "this reader was too slow, and the daemon keeps the newest changes only";

@@ -23,7 +23,7 @@ fn port(index: u32, name: &str, epoch: u16) -> Input {
 
 fn key(port: u32, address: &str) -> BindingKey {
     let address: Ipv6Addr = address.parse().unwrap_or(Ipv6Addr::UNSPECIFIED);
-    BindingKey { link: port, address: address.octets() }
+    BindingKey::new(port, address.octets())
 }
 
 fn binding(port: u32, epoch: u16, state: abi::State, origin: Kind, seconds: u64) -> Binding {
@@ -238,11 +238,12 @@ fn any_order_of_news_ends_at_the_kernels_table() {
         let rows = kernel.iter().map(|(key, held)| (*key, *held)).collect();
         table.apply(Input::Table(rows), at(now));
         let is_current = |held: &Binding| ports.get(&held.port) == Some(&held.epoch);
-        let model: Vec<_> = kernel
+        let mut model: Vec<_> = kernel
             .iter()
             .filter(|(_, held)| is_current(held))
             .map(|(key, held)| (held.port, Ipv6Addr::from(key.address), quiet(held, now)))
             .collect();
+        model.sort();
         let shown: Vec<_> = table.iter().map(|e| (e.port, e.address, e.state)).collect();
         assert_eq!(shown, model, "seed {seed}");
     }

@@ -4,13 +4,14 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader, VerifierLogLevel, include_bytes_aligned,
-    maps::RingBuf,
+    maps::{MapData, RingBuf},
     programs::{Program, ProgramError, SchedClassifier, Xdp},
 };
+use netmon_common::abi::{Event, Sample};
 use nix::unistd::geteuid;
 
 use crate::kernel::{
-    events::Events,
+    events::Records,
     maps::{Maps, MapsError},
 };
 
@@ -65,8 +66,10 @@ pub enum LoadError {
 pub struct Loaded {
     /// The tables.
     pub maps: Maps,
-    /// The ring buffer.
-    pub events: Events,
+    /// The ring buffer of news.
+    pub events: Records<Event>,
+    /// The ring buffer of refused frames.
+    pub samples: Records<Sample>,
     /// The ingress program.
     pub xdp: LoadedProgram,
     /// The egress program.
@@ -102,10 +105,14 @@ pub fn load() -> Result<Loaded, LoadError> {
         Ok((classifier.fd()?.as_fd().try_clone_to_owned()?, classifier.info()?.id()))
     })?;
     let maps = Maps::new(&mut object)?;
-    let events = object.take_map("EVENTS").ok_or(MapsError::Missing("EVENTS"))?;
-    let events =
-        RingBuf::try_from(events).map_err(|source| MapsError::Kernel { map: "EVENTS", source })?;
-    Ok(Loaded { maps, events: Events::new(events)?, xdp, classifier, object })
+    let events = Records::new(ring(&mut object, "EVENTS")?)?;
+    let samples = Records::new(ring(&mut object, "SAMPLES")?)?;
+    Ok(Loaded { maps, events, samples, xdp, classifier, object })
+}
+
+fn ring(object: &mut Ebpf, map: &'static str) -> Result<RingBuf<MapData>, MapsError> {
+    let ring = object.take_map(map).ok_or(MapsError::Missing(map))?;
+    RingBuf::try_from(ring).map_err(|source| MapsError::Kernel { map, source })
 }
 
 fn program<'a, P>(object: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, LoadError>

@@ -7,7 +7,8 @@ use aya::{
     util::nr_cpus,
 };
 use netmon_common::abi::{
-    Binding, BindingKey, Count, Ledger, NO_PORT, PortCounters, PortPolicy, PortState, RingCount,
+    Binding, BindingKey, Count, Ledger, NO_PORT, PortCounters, PortPolicy, PortState, Reserved,
+    RingCount,
 };
 use zerocopy::{FromBytes, FromZeros as _};
 
@@ -16,6 +17,7 @@ const STATE: usize = size_of::<PortState>();
 const KEY: usize = size_of::<BindingKey>();
 const BINDING: usize = size_of::<Binding>();
 const COUNTERS: usize = size_of::<PortCounters>();
+const RESERVED: usize = size_of::<Reserved>();
 const RING: usize = size_of::<RingCount>();
 
 /// The tables that both sides share.
@@ -23,6 +25,7 @@ pub struct Maps {
     policies: HashMap<MapData, u32, [u8; POLICY]>,
     states: HashMap<MapData, u32, [u8; STATE]>,
     bindings: HashMap<MapData, [u8; KEY], [u8; BINDING]>,
+    reserved: HashMap<MapData, [u8; KEY], [u8; RESERVED]>,
     counters: PerCpuHashMap<MapData, u32, [u8; COUNTERS]>,
     ring: PerCpuArray<MapData, [u8; RING]>,
     processors: usize,
@@ -82,6 +85,7 @@ impl Maps {
             policies: take(object, "PORTS")?,
             states: take(object, "PORT_STATE")?,
             bindings: take(object, "BINDINGS")?,
+            reserved: take(object, "RESERVED")?,
             counters: take(object, "COUNTERS")?,
             ring: take(object, "RING")?,
             processors,
@@ -159,6 +163,36 @@ impl Maps {
         self.bindings.remove(zerocopy::transmute_ref!(key)).is_ok()
     }
 
+    /// Enters an address of the host's.
+    ///
+    /// # Errors
+    ///
+    /// The table is full.
+    pub fn reserve(&mut self, key: &BindingKey, reserved: Reserved) -> Result<(), MapsError> {
+        let reserved: [u8; RESERVED] = zerocopy::transmute!(reserved);
+        let key: &[u8; KEY] = zerocopy::transmute_ref!(key);
+        self.reserved.insert(key, reserved, 0).map_err(at("RESERVED"))
+    }
+
+    /// Removes one, if it is there.
+    pub fn unreserve(&mut self, key: &BindingKey) {
+        let key: &[u8; KEY] = zerocopy::transmute_ref!(key);
+        let _absent = self.reserved.remove(key);
+    }
+
+    /// The addresses of the host's that no guest may claim.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's word on the iteration.
+    pub fn reserved(&self) -> Result<Vec<BindingKey>, MapsError> {
+        self.reserved
+            .keys()
+            .map(|key| key.map(value))
+            .collect::<Result<_, _>>()
+            .map_err(at("RESERVED"))
+    }
+
     /// A port's counters, summed over the processors; `None` where there is no such port.
     pub fn counters(&self, index: u32) -> Option<PortCounters> {
         let rows = self.counters.get(&index, 0).ok()?;
@@ -167,6 +201,7 @@ impl Maps {
             let row: PortCounters = value(*row);
             add_ledger(&mut sum.ingress, &row.ingress);
             add_ledger(&mut sum.egress, &row.egress);
+            sum.unsampled += row.unsampled;
         }
         Some(sum)
     }
@@ -196,6 +231,7 @@ impl Maps {
 fn add_ledger(sum: &mut Ledger, row: &Ledger) {
     add_counts(&mut sum.passed, &row.passed);
     add_counts(&mut sum.dropped, &row.dropped);
+    add_counts(&mut sum.observed, &row.observed);
 }
 
 fn add_counts(sum: &mut [Count], row: &[Count]) {

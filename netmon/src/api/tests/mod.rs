@@ -12,8 +12,10 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 
+use super::Feeds;
 use crate::{
     command::{Command, CounterRow, Counters, IngressHook, PortStatus, Protection},
+    drops::DropFeed,
     endpoints::{EndpointTable, Input},
     ports::PortError,
     time::Moment,
@@ -24,6 +26,7 @@ use crate::{
 struct Daemon {
     socket: PathBuf,
     publisher: Publisher,
+    drops: DropFeed,
     table: EndpointTable,
     shutdown: Option<oneshot::Sender<()>>,
 }
@@ -34,13 +37,15 @@ impl Daemon {
         std::fs::remove_file(&socket).ok();
         let listener = UnixListener::bind(&socket).expect("a socket");
         let (publisher, view) = view::new(77);
+        let drops = DropFeed::new();
+        let feeds = Feeds { view, drops: drops.clone() };
         let (commands, mut asked) = mpsc::channel(4);
         let (shutdown, asked_to_end) = oneshot::channel();
         tokio::spawn(async move { while let Some(()) = asked.recv().await.map(answer) {} });
-        tokio::spawn(super::serve(listener, view, commands, async {
+        tokio::spawn(super::serve(listener, feeds, commands, async {
             asked_to_end.await.ok();
         }));
-        Self { socket, publisher, table: EndpointTable::default(), shutdown: Some(shutdown) }
+        Self { socket, publisher, drops, table: EndpointTable::default(), shutdown: Some(shutdown) }
     }
 
     async fn client(&self) -> Client {
@@ -51,7 +56,7 @@ impl Daemon {
     fn guest(&mut self, port: u32, tap: &str, address: &str) {
         let now = Moment::now();
         let address: Ipv6Addr = address.parse().expect("an address");
-        let key = abi::BindingKey { link: port, address: address.octets() };
+        let key = abi::BindingKey::new(port, address.octets());
         let nanos = Moment::default();
         let binding = abi::Binding {
             port,

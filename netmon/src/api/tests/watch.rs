@@ -1,7 +1,7 @@
 //! Watchers.
 
 use netmon_api::{Client, v0, v0::netmon_service_watch_endpoints_response::Event};
-use netmon_common::limits;
+use netmon_common::{Reason, abi::Sample, limits};
 use tonic::{Code, Status, Streaming};
 
 use super::Daemon;
@@ -99,4 +99,45 @@ async fn a_watcher_that_is_too_slow_gets_the_map_anew_and_is_told_what_it_missed
     let Some(Event::Snapshot(all)) = message.event else { panic!("a snapshot: {message:?}") };
     assert_eq!(Some(1 + all.missed), message.revision.map(|revision| revision.number));
     assert_eq!(all.endpoints.len(), 1);
+}
+
+fn sample(reason: Reason) -> Sample {
+    Sample {
+        reason: reason.number(),
+        ethertype: 0x86dd,
+        next_header: 58,
+        icmp_type: 134,
+        interface: 7,
+        ..Sample::default()
+    }
+}
+
+async fn refused(stream: &mut Streaming<v0::NetmonServiceWatchDropsResponse>) -> String {
+    use v0::netmon_service_watch_drops_response::Event;
+    match stream.message().await {
+        Ok(Some(message)) => match message.event.expect("an event") {
+            Event::Refused(one) => format!("{} {} {:?}", one.tap, one.reason, one.icmp_type),
+            Event::Missed(missed) => format!("missed {missed}"),
+        },
+        Ok(None) => "a clean end".to_owned(),
+        Err(status) => format!("{:?}", status.code()),
+    }
+}
+
+#[tokio::test]
+async fn refused_frames_are_told_by_tap_and_those_missed_are_counted() {
+    let daemon = Daemon::start("drops");
+    let mut client = daemon.client().await;
+    let request = v0::NetmonServiceWatchDropsRequest { tap: "tap0".to_owned() };
+    let mut stream = client.watch_drops(request).await.expect("a stream").into_inner();
+    daemon.drops.tell(&sample(Reason::Vlan), Some(&"tap1".into()));
+    daemon.drops.tell(&sample(Reason::Vlan), None);
+    daemon.drops.tell(&sample(Reason::RouterAdvertisement), Some(&"tap0".into()));
+    assert_eq!(refused(&mut stream).await, "tap0 router_advert Some(134)");
+    // More at once than are kept, while nobody reads: this test's runtime has one thread.
+    for _ in 0..limits::SAMPLES_KEPT + 500 {
+        daemon.drops.tell(&sample(Reason::Vlan), Some(&"tap0".into()));
+    }
+    assert_eq!(refused(&mut stream).await, "missed 500");
+    assert_eq!(refused(&mut stream).await, "tap0 vlan Some(134)");
 }

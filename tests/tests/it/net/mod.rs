@@ -4,6 +4,7 @@ mod bad_input;
 mod confine;
 mod discover;
 mod life;
+mod neighbors;
 
 use anyhow::ensure;
 use netmon_tests::{daemon::Daemon, host::Host, tap::Tap, witness::Witness};

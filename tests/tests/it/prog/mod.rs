@@ -4,14 +4,19 @@
 mod bindings;
 mod egress;
 mod ingress;
+mod memory;
 mod neighbor_discovery;
 mod object;
 
-use netmon::kernel::load::{self, Loaded};
+use netmon::{
+    kernel::load::{self, Loaded},
+    policy::Policy,
+};
 use netmon_common::{
     Kind, Mac, Reason,
-    abi::{Binding, BindingKey, Direction, Ledger, NO_PORT, PortCounters, PortPolicy},
+    abi::{Binding, BindingKey, Count, Direction, Ledger, NO_PORT, PortCounters, PortPolicy},
     judge,
+    outcome::Outcome,
     parse::parse,
 };
 use netmon_tests::frame::{Frame, HOST_MAC};
@@ -21,6 +26,7 @@ use aya::{
     programs::{SchedClassifier, TestRunOptions, Xdp},
 };
 use tokio::runtime::Runtime;
+use zerocopy::FromZeros as _;
 
 /// The interface that BPF_PROG_TEST_RUN pretends: loopback, number 1 in every namespace.
 const PORT: u32 = 1;
@@ -50,7 +56,7 @@ impl Programs {
             quota: QUOTA,
             epoch: 1,
             host_mac: HOST_MAC,
-            ..PortPolicy::default()
+            ..Policy::default().entry()
         };
         let mut programs = Self { loaded, policy, _runtime: runtime };
         programs.loaded.maps.add_port(PORT, &policy).expect("a port");
@@ -80,20 +86,29 @@ impl Programs {
     /// Fills the table of bindings with those of other links.
     fn fill_bindings(&mut self) {
         let full = (0..=netmon_common::limits::BINDINGS).find(|number| {
-            let key = BindingKey { link: 1_000 + number, address: [0; 16] };
+            let key = BindingKey::new(1_000 + number, [0; 16]);
             self.loaded.maps.insert_binding(&key, &Binding::default()).is_err()
         });
         assert_eq!(full, Some(netmon_common::limits::BINDINGS), "the table has its size");
     }
 
-    /// Runs a frame; its verdict, as the one counter that moved says. Panics where none or more moved, or by
-    /// something other than this frame, or where the program's action is another.
+    /// Runs a frame; its verdict, as the one counter that moved says.
     fn run(&mut self, direction: Direction, frame: &[u8]) -> Verdict {
+        match self.outcome(direction, frame) {
+            Outcome::Passed(kind) => Ok(kind),
+            Outcome::Dropped(reason) => Err(reason),
+            Outcome::Observed(reason) => panic!("{frame:02x?}: {reason} is only observed"),
+        }
+    }
+
+    /// Runs a frame; what became of it, as the one counter that moved says. Panics where none or more moved,
+    /// or by something other than this frame, or where the program's action is another.
+    fn outcome(&mut self, direction: Direction, frame: &[u8]) -> Outcome {
         let before = self.counters();
         let passed = self.action(direction, frame);
         let after = self.counters();
         let moved = moved(&before, &after);
-        let [(moved_direction, verdict, packets, bytes)] = moved.as_slice() else {
+        let [(moved_direction, outcome, packets, bytes)] = moved.as_slice() else {
             panic!("{direction:?} {frame:02x?}: one counter must move, not {moved:?}");
         };
         assert_eq!(
@@ -101,8 +116,8 @@ impl Programs {
             (direction, 1, frame.len() as u64),
             "{frame:02x?}"
         );
-        assert_eq!(passed, verdict.is_ok(), "action and counter of {frame:02x?}");
-        *verdict
+        assert_eq!(passed, outcome.passes(), "action and counter of {frame:02x?}");
+        *outcome
     }
 
     /// Whether the program lets the frame pass.
@@ -123,24 +138,30 @@ impl Programs {
     }
 
     fn counters(&self) -> [PortCounters; 2] {
-        [PORT, NO_PORT].map(|port| {
-            self.loaded
-                .maps
-                .counters(port)
-                .unwrap_or(PortCounters { ingress: EMPTY, egress: EMPTY })
-        })
+        [PORT, NO_PORT]
+            .map(|port| self.loaded.maps.counters(port).unwrap_or_else(PortCounters::new_zeroed))
     }
 }
 
-const EMPTY: Ledger = Ledger {
-    passed: [netmon_common::abi::Count { packets: 0, bytes: 0 }; netmon_common::limits::KINDS],
-    dropped: [netmon_common::abi::Count { packets: 0, bytes: 0 }; netmon_common::limits::REASONS],
-};
+/// A counter that moved: which way the frame went, what became of it, frames and bytes.
+type Moved = (Direction, Outcome, u64, u64);
 
-fn moved(
-    before: &[PortCounters; 2],
-    after: &[PortCounters; 2],
-) -> Vec<(Direction, Verdict, u64, u64)> {
+fn outcomes(ledger: &Ledger) -> impl Iterator<Item = (Outcome, Count)> {
+    fn slots(counts: &[Count]) -> impl Iterator<Item = (Count, u8)> {
+        counts.iter().copied().zip(0..)
+    }
+    let unnamed = |error| panic!("{error}");
+    let passed = slots(&ledger.passed)
+        .map(move |(count, slot)| (Kind::try_from(slot).map(Outcome::Passed), count));
+    let dropped = slots(&ledger.dropped)
+        .map(move |(count, slot)| (Reason::try_from(slot).map(Outcome::Dropped), count));
+    let observed = slots(&ledger.observed)
+        .map(move |(count, slot)| (Reason::try_from(slot).map(Outcome::Observed), count));
+    let used = passed.chain(dropped).chain(observed).filter(|(_, count)| count.packets > 0);
+    used.map(move |(outcome, count)| (outcome.unwrap_or_else(unnamed), count))
+}
+
+fn moved(before: &[PortCounters; 2], after: &[PortCounters; 2]) -> Vec<Moved> {
     let mut moved = Vec::new();
     for (before, after) in before.iter().zip(after) {
         for direction in Direction::ALL {
@@ -148,21 +169,14 @@ fn moved(
                 Direction::Ingress => counters.ingress,
                 Direction::Egress => counters.egress,
             };
-            let (before, after) = (ledger(before), ledger(after));
-            let passed = before.passed.iter().zip(&after.passed).enumerate();
-            let passed = passed.map(|(slot, pair)| (Kind::try_from(slot as u8).map(Ok), pair));
-            let dropped = before.dropped.iter().zip(&after.dropped).enumerate();
-            let dropped = dropped.map(|(slot, pair)| (Reason::try_from(slot as u8).map(Err), pair));
-            for (verdict, (before, after)) in
-                passed.chain(dropped).filter(|(_, (before, after))| before != after)
-            {
-                let verdict = verdict.unwrap_or_else(|error| panic!("{error}"));
-                moved.push((
-                    direction,
-                    verdict,
-                    after.packets - before.packets,
-                    after.bytes - before.bytes,
-                ));
+            let before: Vec<_> = outcomes(&ledger(before)).collect();
+            for (outcome, count) in outcomes(&ledger(after)) {
+                let was = before.iter().find(|(was, _)| *was == outcome);
+                let was = was.map_or_else(Count::default, |(_, count)| *count);
+                if was != count {
+                    let (packets, bytes) = (count.packets - was.packets, count.bytes - was.bytes);
+                    moved.push((direction, outcome, packets, bytes));
+                }
             }
         }
     }
@@ -174,10 +188,11 @@ fn judged(direction: Direction, frame: &[u8]) -> Verdict {
     let frame = parse(frame, direction)?;
     match direction {
         Direction::Ingress => {
-            let port = judge::Port { mac: Mac::default(), host_mac: Mac::new(HOST_MAC) };
+            let policy = PortPolicy { host_mac: HOST_MAC, ..Policy::default().entry() };
+            let port = judge::Port { policy: &policy, first_mac: Mac::default() };
             judge::ingress(&frame, &port).map(|pass| pass.kind)
         }
-        Direction::Egress => judge::egress(&frame),
+        Direction::Egress => judge::egress(&frame, false).map(|pass| pass.kind),
     }
 }
 

@@ -27,10 +27,11 @@ fn every_reason_has_a_case() {
         include_str!("ingress.rs"),
         include_str!("neighbor_discovery.rs"),
         include_str!("egress.rs"),
-        include_str!("bindings.rs")
+        include_str!("bindings.rs"),
+        include_str!("memory.rs")
     );
     // Given out, and not judged yet.
-    let reserved = [Reason::HostAddress, Reason::NdRate, Reason::HostService];
+    let reserved = [Reason::HostService];
     for reason in Reason::ALL {
         let named = cases.contains(&format!("Reason::{reason:?}"));
         assert_eq!(named, !reserved.contains(reason), "{reason}");

@@ -1,0 +1,190 @@
+//! What a port's guest may do: a profile, its exceptions, and how the kernel side is told.
+
+use netmon_common::{
+    Mac,
+    abi::{
+        ALLOW_GUEST_PORTS, ALLOW_HOST_PORTS, ALLOW_TCP, ALLOW_UDP, Mode as JudgeMode, PortPolicy,
+        Rate,
+    },
+    limits,
+};
+
+/// What becomes of a frame that is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// It is dropped.
+    #[default]
+    Enforce,
+    /// It passes, and is counted under the reason for which it would have been dropped.
+    Observe,
+}
+
+/// A set of rules with a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Profile {
+    /// Link-local traffic, to any service of the host.
+    #[default]
+    LinkLocal,
+    /// … and the guest only answers, from TCP port 8080: nothing on the host is open to it (OSSN-0069).
+    Aurae,
+    /// For a NIC whose traffic is somebody else's business: addresses are learnt, nothing is judged.
+    Open,
+}
+
+/// A transport that may pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+/// Ports of TCP and UDP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Services {
+    /// All of them.
+    Any,
+    /// These, up to [`limits::PORT_LIST`]; none is an empty list.
+    Listed(Vec<u16>),
+}
+
+/// What a port's guest may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// What becomes of a frame that is refused.
+    pub mode: Mode,
+    /// The rules that the rest is an exception to.
+    pub profile: Profile,
+    /// The guest's MAC; `None`: the first that it uses.
+    pub mac: Option<Mac>,
+    /// How many addresses it may hold.
+    pub quota: u32,
+    /// Messages of neighbour and listener discovery a second.
+    pub nd_rate: u32,
+    /// Samples of refused frames a second.
+    pub sample_rate: u32,
+    /// The transports that may pass.
+    pub protocols: Vec<Protocol>,
+    /// Services of the host that it may use.
+    pub host_ports: Services,
+    /// Services of its own that it may answer from.
+    pub guest_ports: Services,
+}
+
+/// The changes to a policy; what is `None` stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PolicyChange {
+    /// See [`Policy::mode`].
+    pub mode: Option<Mode>,
+    /// See [`Policy::profile`]. Another profile brings its own protocols and ports.
+    pub profile: Option<Profile>,
+    /// See [`Policy::mac`].
+    pub mac: Option<Option<Mac>>,
+    /// See [`Policy::quota`].
+    pub quota: Option<u32>,
+    /// See [`Policy::nd_rate`].
+    pub nd_rate: Option<u32>,
+    /// See [`Policy::sample_rate`].
+    pub sample_rate: Option<u32>,
+    /// See [`Policy::protocols`].
+    pub protocols: Option<Vec<Protocol>>,
+    /// See [`Policy::host_ports`].
+    pub host_ports: Option<Services>,
+    /// See [`Policy::guest_ports`].
+    pub guest_ports: Option<Services>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self::of(Profile::default())
+    }
+}
+
+impl Policy {
+    /// The profile, without exceptions.
+    pub fn of(profile: Profile) -> Self {
+        let (host_ports, guest_ports) = match profile {
+            Profile::LinkLocal | Profile::Open => (Services::Any, Services::Any),
+            Profile::Aurae => (Services::Listed(vec![]), Services::Listed(vec![8080])),
+        };
+        Self {
+            mode: Mode::default(),
+            profile,
+            mac: None,
+            quota: limits::BINDINGS_PER_PORT,
+            nd_rate: limits::ND_RATE,
+            sample_rate: limits::SAMPLE_RATE,
+            protocols: vec![Protocol::Tcp, Protocol::Udp],
+            host_ports,
+            guest_ports,
+        }
+    }
+
+    /// This policy with something changed.
+    #[must_use]
+    pub fn with(mut self, change: &PolicyChange) -> Self {
+        if let Some(profile) = change.profile.filter(|profile| *profile != self.profile) {
+            let Self { protocols, host_ports, guest_ports, .. } = Self::of(profile);
+            self = Self { profile, protocols, host_ports, guest_ports, ..self };
+        }
+        let Self { mode, mac, quota, nd_rate, sample_rate, protocols, .. } = self;
+        Self {
+            mode: change.mode.unwrap_or(mode),
+            profile: self.profile,
+            mac: change.mac.unwrap_or(mac),
+            quota: change.quota.unwrap_or(quota),
+            nd_rate: change.nd_rate.unwrap_or(nd_rate),
+            sample_rate: change.sample_rate.unwrap_or(sample_rate),
+            protocols: change.protocols.clone().unwrap_or(protocols),
+            host_ports: change.host_ports.clone().unwrap_or(self.host_ports),
+            guest_ports: change.guest_ports.clone().unwrap_or(self.guest_ports),
+        }
+    }
+
+    /// The kernel side's form: all but what the TAP itself brings (its link, MACs and guest).
+    pub fn entry(&self) -> PortPolicy {
+        let mut allowed = 0;
+        for protocol in &self.protocols {
+            allowed |= match protocol {
+                Protocol::Tcp => ALLOW_TCP,
+                Protocol::Udp => ALLOW_UDP,
+            };
+        }
+        let (host_ports, any_host) = self.host_ports.entry();
+        let (guest_ports, any_guest) = self.guest_ports.entry();
+        allowed |= if any_host { ALLOW_HOST_PORTS } else { 0 };
+        allowed |= if any_guest { ALLOW_GUEST_PORTS } else { 0 };
+        let mode = match (self.profile, self.mode) {
+            (Profile::Open, _) => JudgeMode::Open,
+            (_, Mode::Observe) => JudgeMode::Observe,
+            (_, Mode::Enforce) => JudgeMode::Enforce,
+        };
+        PortPolicy {
+            nd_rate: Rate::per_second(self.nd_rate),
+            sample_rate: Rate::per_second(self.sample_rate),
+            quota: self.quota,
+            host_ports,
+            guest_ports,
+            mac: self.mac.unwrap_or_default().octets(),
+            mode: mode.number(),
+            allowed,
+            ..PortPolicy::default()
+        }
+    }
+}
+
+impl Services {
+    fn entry(&self) -> ([u16; limits::PORT_LIST], bool) {
+        let mut ports = [0; limits::PORT_LIST];
+        match self {
+            Self::Any => (ports, true),
+            Self::Listed(listed) => {
+                for (to, from) in ports.iter_mut().zip(listed) {
+                    *to = *from;
+                }
+                (ports, false)
+            }
+        }
+    }
+}
