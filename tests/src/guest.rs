@@ -1,6 +1,7 @@
 //! A guest: a real Linux stack in a namespace of its own, behind a TAP of the host's.
 
 use std::{
+    fs,
     net::{Ipv6Addr, SocketAddrV6, TcpListener, TcpStream},
     os::fd::{AsFd as _, OwnedFd},
     sync::{
@@ -151,10 +152,52 @@ impl Drop for Guest {
 /// DAD has failed, or has not ended.
 pub fn wait_for_dad(host: &Host, interface: &str) -> anyhow::Result<()> {
     wait::until(&format!("DAD on {interface}"), || {
-        let addresses = host.ip(&format!("-6 addr show dev {interface} scope link"))?;
-        anyhow::ensure!(!addresses.contains("dadfailed"), "DAD failed on {interface}: {addresses}");
-        Ok((addresses.contains("inet6") && !addresses.contains("tentative")).then_some(()))
+        let states = dad(host, interface)?;
+        let failed = states.iter().find(|(_, state)| *state == Dad::Failed);
+        anyhow::ensure!(failed.is_none(), "DAD failed on {interface}: {failed:?}");
+        let done = states.iter().all(|(_, state)| *state == Dad::Done);
+        Ok((done && !states.is_empty()).then_some(()))
     })
+}
+
+/// What duplicate address detection says of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dad {
+    /// It asks.
+    Tentative,
+    /// Nobody has objected.
+    Done,
+    /// Somebody has.
+    Failed,
+}
+
+/// The link-local addresses of an interface.
+///
+/// # Errors
+///
+/// `/proc` has changed its format.
+pub fn dad(host: &Host, interface: &str) -> anyhow::Result<Vec<(Ipv6Addr, Dad)>> {
+    // Not by `ip`: this is asked again and again.
+    let table = host.run(|| Ok(fs::read_to_string("/proc/thread-self/net/if_inet6")?))?;
+    let mut states = Vec::new();
+    for row in table.lines() {
+        // fe80…01 02 40 20 80 eth0: address, index, prefix length, scope, flags, interface.
+        let words: Vec<_> = row.split_whitespace().collect();
+        let [address, _, _, scope, flags, name] = words.as_slice() else {
+            anyhow::bail!("if_inet6 says {row}")
+        };
+        if *name != interface || *scope != "20" {
+            continue;
+        }
+        let flags = u32::from_str_radix(flags, 16)?;
+        let state = match (flags & libc::IFA_F_DADFAILED, flags & libc::IFA_F_TENTATIVE) {
+            (0, 0) => Dad::Done,
+            (0, _) => Dad::Tentative,
+            _ => Dad::Failed,
+        };
+        states.push((u128::from_str_radix(address, 16)?.into(), state));
+    }
+    Ok(states)
 }
 
 /// Whether `from` gets an answer from `to` on this interface.

@@ -6,7 +6,12 @@ use std::{
     os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
 };
 
+use nix::sys::socket::{setsockopt, sockopt};
+
 use crate::{host::Host, tap::FRAME};
+
+/// Bytes of frames that may wait to be seen.
+const QUEUE: usize = 16 << 20;
 
 /// A socket that sees every frame on an interface that XDP has let through.
 #[derive(Debug)]
@@ -41,6 +46,8 @@ impl Witness {
             if bound < 0 {
                 return Err(io::Error::last_os_error().into());
             }
+            // A flood is seen to the last frame.
+            setsockopt(&socket, sockopt::RcvBufForce, &QUEUE)?;
             Ok(Self(socket))
         })
     }
@@ -96,8 +103,8 @@ impl Witness {
                 let error = io::Error::last_os_error();
                 return if error.kind() == ErrorKind::WouldBlock { Ok(None) } else { Err(error) };
             };
-            frame.truncate(got);
             if from.sll_pkttype != libc::PACKET_OUTGOING {
+                frame.truncate(got);
                 return Ok(Some(frame));
             }
         }

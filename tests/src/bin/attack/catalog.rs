@@ -20,7 +20,7 @@ pub(crate) enum Effect {
     Route,
     /// It takes an address.
     Address,
-    /// Its neighbour table overflows, or another's entry changes.
+    /// Its table of neighbours overflows, or another's entry changes.
     Neighbour,
     /// Its own new address is refused.
     Dad,
@@ -37,6 +37,9 @@ pub(crate) struct Attack {
     pub(crate) command: String,
     /// Whether it is one of the few that `--quick` runs.
     pub(crate) is_core: bool,
+    /// Whether it overflows the table of neighbours, which all network namespaces of a machine share
+    /// (`nd_tbl` in the kernel's net/ipv6/ndisc.c): without netmon, no other host can work meanwhile.
+    pub(crate) overflows: bool,
 }
 
 const CATALOG: &str = include_str!("catalog.txt");
@@ -57,20 +60,21 @@ pub(crate) fn all() -> anyhow::Result<Vec<Attack>> {
 fn attack(line: &str) -> anyhow::Result<Attack> {
     let mut fields = line.splitn(4, '|').map(str::trim);
     let mut field = |name| fields.next().with_context(|| format!("it has no {name}"));
-    let name = field("name")?;
+    let (name, place, effect) = (field("name")?, field("place")?, field("effect")?);
     Ok(Attack {
         is_core: name.starts_with('*'),
+        overflows: effect == "overflow",
         name: name.trim_start_matches(['*', ' ']).to_owned(),
-        place: match field("place")? {
+        place: match place {
             "alone" => Place::Alone,
             "bridge" => Place::Bridge,
             other => bail!("no such place: {other}"),
         },
-        effect: match field("effect")? {
+        effect: match effect {
             "arrives" => Effect::Arrives,
             "route" => Effect::Route,
             "address" => Effect::Address,
-            "neighbour" => Effect::Neighbour,
+            "neighbour" | "overflow" => Effect::Neighbour,
             "dad" => Effect::Dad,
             other => bail!("no such effect: {other}"),
         },

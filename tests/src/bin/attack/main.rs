@@ -1,9 +1,10 @@
 //! The attackers, `cargo xtask attack`: third parties' tools in a hostile guest, against a host with netmon
 //! and, to see that they are real, against one without.
 //!
-//! `catalog` lists them, `trial` runs one on one host, `verdict` says what came of it.
+//! `catalog` lists them, `course` runs them all, `trial` one on one host; `verdict` says what came of it.
 
 mod catalog;
+mod course;
 mod forbidden;
 mod report;
 mod scene;
@@ -12,26 +13,12 @@ mod tool;
 mod trial;
 mod verdict;
 
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    process::ExitCode,
-    sync::{
-        atomic::{AtomicUsize, Ordering},
-        mpsc::channel,
-    },
-    thread,
-    time::Instant,
-};
+use std::{path::PathBuf, process::ExitCode, time::Instant};
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use clap::Parser;
 use netmon_tests::guard;
 use report::Report;
-use verdict::Verdict;
-
-/// Attacks at one time. Each waits for DAD and for its tool more than it computes.
-const LANES: usize = 4;
 
 /// Attacks a host from a guest, with netmon and without.
 #[derive(Debug, Parser)]
@@ -82,32 +69,6 @@ fn attack(arguments: &Arguments) -> anyhow::Result<bool> {
     }
     let start = Instant::now();
     let mut report = Report::begin(attacks.len())?;
-    let next = AtomicUsize::new(0);
-    let (sender, verdicts) = channel();
-    thread::scope(|scope| {
-        for _ in 0..LANES {
-            let (sender, attacks, next) = (sender.clone(), &attacks, &next);
-            scope.spawn(move || {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(attack) = attacks.get(number) else { return };
-                    let verdict = Verdict::of(attack).with_context(|| attack.name.clone());
-                    if sender.send((number, verdict)).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-        drop(sender);
-        // In the order of the catalogue, whoever is ready first.
-        let mut ready = BTreeMap::new();
-        for (number, verdict) in &verdicts {
-            ready.insert(number, verdict?);
-            while let Some(verdict) = ready.remove(&report.rows()) {
-                report.add(verdict)?;
-            }
-        }
-        Ok::<_, anyhow::Error>(())
-    })?;
+    course::run(attacks, |verdict| report.add(verdict))?;
     report.end(start.elapsed(), arguments.output.as_deref())
 }

@@ -32,11 +32,6 @@ impl Report {
         Ok(report)
     }
 
-    /// How many rows there are yet.
-    pub(crate) const fn rows(&self) -> usize {
-        self.verdicts.len()
-    }
-
     /// The next row.
     pub(crate) fn add(&mut self, verdict: Verdict) -> anyhow::Result<()> {
         let failures = verdict.failures();
@@ -91,7 +86,7 @@ impl Report {
                 outcome.arrived.frames,
                 outcome.arrived.forbidden(),
                 all_reasons(verdict),
-                verdict.control.harm(),
+                verdict.control.harm().join(", "),
                 if verdict.failures().is_empty() { "got nothing" } else { "**FAILED**" },
             );
         }
@@ -100,7 +95,7 @@ impl Report {
             let failures = verdict.failures();
             text += &listed("Failures", failures.iter().map(String::as_str));
             let came = verdict.control.arrived.forbidden.iter();
-            let came = came.map(|(why, count)| format!("{count} frames in: each {why}"));
+            let came = came.map(|(why, (count, _))| format!("{count} frames in: each {why}"));
             let changes = verdict.control.changes.iter().take(5).cloned();
             let more = verdict.control.changes.len().checked_sub(6).map(|more| format!("and {} more", more + 1));
             let all: Vec<_> = came.chain(changes).chain(more).collect();
@@ -124,7 +119,7 @@ fn line(verdict: &Verdict, failed: bool) -> String {
     let counts = [outcome.sent, outcome.arrived.frames, outcome.arrived.forbidden()].map(short);
     let counts = [counts[0].as_str(), counts[1].as_str(), counts[2].as_str()];
     let mark = if failed { "✗" } else { "✓" };
-    row(mark, &verdict.attack.name, counts, &main_reasons(verdict), &verdict.control.harm())
+    row(mark, &verdict.attack.name, counts, &main_reasons(verdict), &main_harm(verdict))
 }
 
 fn row(mark: &str, name: &str, [sent, arrived, bad]: [&str; 3], reasons: &str, control: &str) -> String {
@@ -147,6 +142,19 @@ fn main_reasons(verdict: &Verdict) -> String {
         [(only, _)] => (*only).to_owned(),
         [(first, _), rest @ ..] => format!("{first} +{}", rest.len()),
     }
+}
+
+/// As much of the harm as fits.
+fn main_harm(verdict: &Verdict) -> String {
+    let mut shown = String::new();
+    for harm in verdict.control.harm() {
+        if shown.len() + harm.len() > 20 {
+            break;
+        }
+        shown += if shown.is_empty() { "" } else { " " };
+        shown += &harm;
+    }
+    shown
 }
 
 fn all_reasons(verdict: &Verdict) -> String {

@@ -1,11 +1,11 @@
 //! A host, the hostile guest and another one: alone on their TAPs, or together on a bridge with a router.
 
-use std::net::Ipv6Addr;
+use std::{fs, net::Ipv6Addr, path::Path};
 
 use anyhow::{Context as _, ensure};
 use netmon_tests::{
     daemon::Daemon,
-    frame::{GUEST, GUEST_MAC, HOST, mac_option, router_advertisement},
+    frame::{GUEST, GUEST_MAC, HOST, HOST_MAC, mac_option, router_advertisement},
     guest::{Guest, INTERFACE},
     host::Host,
     tap::Tap,
@@ -67,18 +67,16 @@ impl Scene {
         daemon: Option<&Daemon<'_>>,
         place: Place,
     ) -> anyhow::Result<Self> {
-        // DAD of the host begins at once: its random delay is of no interest here.
-        host.run(|| Ok(std::fs::write(DAD_DELAY, "0")?))?;
         if place == Place::Bridge {
             host.ip(&format!("link add {BRIDGE} type bridge"))?;
-            host_address(host, BRIDGE)?;
+            host_address(host, BRIDGE, HOST_MAC)?;
         }
         let tap = |name| tap(host, daemon, place, name);
         // A TAP that is down takes nothing: by the time it is up, the guest is what it is to be.
         let (evil, good) = (hostile(tap(EVIL)?)?, tap(GOOD)?);
         for name in [EVIL, GOOD] {
             match place {
-                Place::Alone => host_address(host, name)?,
+                Place::Alone => host_address(host, name, HOST_MAC)?,
                 Place::Bridge => drop(host.ip(&format!("link set {name} up"))?),
             }
         }
@@ -90,6 +88,7 @@ impl Scene {
         good.add(&GUEST.to_string())?;
         ensure!(good.pings(HOST), "{GOOD} gets no answer from the host");
         let uplink = Tap::new(host, UPLINK)?;
+        host.ip(&format!("link set {UPLINK} addrgenmode none"))?;
         host.ip(&format!("link set {UPLINK} master {BRIDGE} up"))?;
         default_route(host, &uplink)?;
         let good = Good { off: None, on: Some(good) };
@@ -112,8 +111,6 @@ impl Scene {
     }
 }
 
-const DAD_DELAY: &str = "/proc/sys/net/ipv6/conf/default/router_solicitation_delay";
-
 /// The host's end of a guest's cable, down.
 fn tap(host: &Host, daemon: Option<&Daemon<'_>>, place: Place, name: &str) -> anyhow::Result<Tap> {
     let tap = Tap::new(host, name)?;
@@ -128,11 +125,25 @@ fn tap(host: &Host, daemon: Option<&Daemon<'_>>, place: Place, name: &str) -> an
     Ok(tap)
 }
 
-/// The host's only address on an interface.
-fn host_address(host: &Host, interface: &str) -> anyhow::Result<()> {
-    host.ip(&format!("link set {interface} addrgenmode none up"))?;
+/// The host's MAC and its only address on an interface. Further ones are asked for three times within 1.5
+/// seconds, from now on: who wants to answer may need a moment to get ready.
+fn host_address(host: &Host, interface: &str, mac: [u8; 6]) -> anyhow::Result<()> {
+    host.run(|| {
+        let net = Path::new("/proc/sys/net/ipv6");
+        let conf = net.join("conf").join(interface);
+        fs::write(conf.join("router_solicitation_delay"), "0")?;
+        fs::write(conf.join("dad_transmits"), "3")?;
+        Ok(fs::write(net.join("neigh").join(interface).join("retrans_time_ms"), "500")?)
+    })?;
+    // By a command of its own: in one with `up` it would come too late.
+    host.ip(&format!("link set {interface} addrgenmode none"))?;
+    host.ip(&format!("link set {interface} address {} up", text(mac)))?;
     host.ip(&format!("-6 addr add {HOST}/64 dev {interface} nodad"))?;
-    Ok(())
+    // The kernel makes it in its own time.
+    wait::until(&format!("the host's address on {interface}"), || {
+        let routes = host.ip(&format!("-6 route show table local dev {interface}"))?;
+        Ok(routes.contains(&format!("local {HOST} ")).then_some(()))
+    })
 }
 
 /// A guest that waits for nobody: it has but one address, and has not asked for it.

@@ -20,15 +20,15 @@ use crate::forbidden::{self, Sender};
 pub(crate) struct Arrived {
     /// All frames.
     pub(crate) frames: u64,
-    /// How many of them no guest may send, by why.
-    pub(crate) forbidden: BTreeMap<&'static str, u64>,
+    /// Those of them that no guest may send, by why: how many, and the first.
+    pub(crate) forbidden: BTreeMap<&'static str, (u64, Vec<u8>)>,
     /// How many the witness was too slow to see.
     pub(crate) missed: u64,
 }
 
 impl Arrived {
     pub(crate) fn forbidden(&self) -> u64 {
-        self.forbidden.values().sum()
+        self.forbidden.values().map(|(count, _)| count).sum()
     }
 }
 
@@ -64,7 +64,8 @@ impl Tally {
                 }
                 arrived.frames += 1;
                 if let Some(why) = forbidden::why(&frame, &sender) {
-                    *arrived.forbidden.entry(why).or_default() += 1;
+                    let (count, _) = arrived.forbidden.entry(why).or_insert((0, frame));
+                    *count += 1;
                 }
             }
             arrived.missed += witness.missed()?;

@@ -20,12 +20,13 @@ use nix::{
 
 use crate::catalog::Attack;
 
-/// How long a tool that ends by itself may take.
+/// How long a tool may take that does not end by itself; twice as long, if what happens meanwhile takes
+/// longer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How many frames a second a flood may have on average. More would tell nothing but how fast this machine
 /// is, and a host without netmon needs minutes to forget what a faster flood has taught it.
-const FLOOD: f64 = 4_000.0;
+const FLOOD: f64 = 2_000.0;
 
 /// How many bytes of what a tool has said are kept.
 const LAST_WORDS: u64 = 200;
@@ -83,8 +84,12 @@ impl<'a> Tool<'a> {
         is_over: impl Fn() -> bool,
     ) -> anyhow::Result<String> {
         let before = sent();
-        while !self.has_ended()? && !(is_over() && self.start.elapsed() > PATIENCE) {
-            let allowed = self.start.elapsed().as_secs_f64() * FLOOD;
+        while !self.has_ended()? {
+            let elapsed = self.start.elapsed();
+            if elapsed > PATIENCE * 2 || is_over() && elapsed > PATIENCE {
+                break;
+            }
+            let allowed = elapsed.as_secs_f64() * FLOOD;
             let is_ahead = (sent() - before) as f64 > allowed;
             self.signal(if is_ahead { Signal::SIGSTOP } else { Signal::SIGCONT });
             thread::sleep(Duration::from_millis(5));

@@ -5,6 +5,7 @@ use std::{
     net::Ipv6Addr,
     sync::atomic::{AtomicBool, Ordering},
     thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, bail, ensure};
@@ -12,7 +13,7 @@ use netmon_common::limits::BINDINGS_PER_PORT;
 use netmon_tests::{
     daemon::Daemon,
     frame::{self, ALL_NODES, GUEST, GUEST_MAC, HOST},
-    guest::{Guest, INTERFACE, pings},
+    guest::{Dad, Guest, INTERFACE, dad, pings},
     host::Host,
     snapshot::Snapshot,
     wait,
@@ -97,9 +98,8 @@ pub(crate) fn run(attack: &Attack, with_netmon: bool) -> anyhow::Result<Outcome>
     })
 }
 
-/// While the tool is at work the host takes another address, and the good guest boots, pings and talks TCP
-/// (only with netmon: without, nobody promises that it can). Whether the host's DAD failed, and what went
-/// wrong with the guest.
+/// While the tool is at work the host takes another address, and the good guest boots, pings and talks TCP (only with netmon: without, nobody promises that it can). Whether
+/// the host's DAD failed, and what went wrong with the guest.
 fn meanwhile(
     host: &Host,
     link: &'static str,
@@ -108,28 +108,38 @@ fn meanwhile(
 ) -> anyhow::Result<(bool, Vec<String>)> {
     let was_on = good.is_on();
     thread::scope(|scope| {
-        let dad = scope.spawn(|| -> anyhow::Result<bool> {
+        let host_side = scope.spawn(|| -> anyhow::Result<bool> {
+            let failed = host_takes_an_address(host, link)?;
             if was_on {
-                // Whom the host knows it has to ask for again, with the attacker listening.
-                host.ip(&format!("-6 neigh flush dev {link}"))?;
-                let _the_attacker_may_have_answered = pings(host, GUEST, link);
+                // An address that it does not know yet: it has to ask, with the attacker listening.
+                let target = format!("{GOOD_SECOND}%{link}");
+                let mut ping = host.command("ping");
+                let _whoever_answers = ping.args(["-6", "-c", "1", "-W", "1", &target]).output()?;
             }
-            host_takes_an_address(host, link)
+            Ok(failed)
         });
         let lived = if with_netmon { good_lives(host, link, good) } else { Ok(()) };
-        let failed = dad.join().unwrap_or_else(|_| bail!("DAD panicked"))?;
+        let failed = host_side.join().unwrap_or_else(|_| bail!("DAD panicked"))?;
         let harm = lived.err().map(|error| format!("{GOOD}: {error:#}"));
         Ok((failed, harm.into_iter().collect()))
     })
 }
 
-/// Whether that is refused.
+/// How long the host's DAD may take: it waits for one second.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Whether that fails.
 fn host_takes_an_address(host: &Host, link: &str) -> anyhow::Result<bool> {
     host.ip(&format!("-6 addr add {HOST_SECOND}/64 dev {link}"))?;
+    let start = Instant::now();
     let failed = wait::until("the host's DAD", || {
-        let shown = host.ip(&format!("-6 -o addr show dev {link} to {HOST_SECOND}"))?;
-        let failed = shown.contains("dadfailed");
-        Ok((failed || !shown.contains("tentative")).then_some(failed))
+        let states = dad(host, link)?;
+        let state = states.iter().find(|(address, _)| *address == HOST_SECOND);
+        Ok(match state {
+            Some((_, Dad::Done)) => Some(false),
+            Some((_, Dad::Failed)) => Some(true),
+            _ => (start.elapsed() > PATIENCE).then_some(true),
+        })
     })?;
     host.ip(&format!("-6 addr del {HOST_SECOND}/64 dev {link}"))?;
     Ok(failed)
@@ -186,13 +196,11 @@ fn packets(row: &Value) -> u64 {
     row["packets"].as_u64().unwrap_or_default()
 }
 
-/// Of the good guest nothing may be dropped, in neither direction.
+/// Of the good guest's frames none may be dropped.
 fn drops_of_good(daemon: &Daemon<'_>) -> anyhow::Result<Vec<String>> {
     let rows = daemon.json(&format!("drops --tap {GOOD}"))?;
-    let rows = rows.as_array().into_iter().flatten();
-    Ok(rows
-        .map(|row| format!("{} {GOOD} {}: {} dropped", row["direction"], row["reason"], packets(row)))
-        .collect())
+    let rows = rows.as_array().into_iter().flatten().filter(|row| row["direction"] == "ingress");
+    Ok(rows.map(|row| format!("{} frames of {GOOD}: {}", packets(row), row["reason"])).collect())
 }
 
 /// Without what may change: a guest may be the neighbour that it is, under as many addresses as a port may

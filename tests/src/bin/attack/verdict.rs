@@ -1,12 +1,8 @@
 //! Whether an attack got nothing, and whether that means anything.
 
-use std::thread;
-
-use anyhow::{Context as _, bail};
-
 use crate::{
     catalog::{Attack, Effect},
-    trial::{self, Outcome},
+    trial::Outcome,
 };
 
 /// An attack with netmon and without.
@@ -17,26 +13,13 @@ pub(crate) struct Verdict {
 }
 
 impl Verdict {
-    /// Tries it on both hosts, at the same time.
-    pub(crate) fn of(attack: &Attack) -> anyhow::Result<Self> {
-        let (guarded, control) = thread::scope(|scope| {
-            let control = scope.spawn(|| trial::run(attack, false));
-            let guarded = trial::run(attack, true);
-            (guarded, control.join().unwrap_or_else(|_| bail!("the control panicked")))
-        });
-        Ok(Self {
-            attack: attack.clone(),
-            guarded: guarded.context("with netmon")?,
-            control: control.context("without netmon")?,
-        })
-    }
-
     /// What speaks against netmon, or against the attack; empty: it got nothing, though it is real.
     pub(crate) fn failures(&self) -> Vec<String> {
         let Outcome { sent, arrived, changes, dad_failed, guarded, .. } = &self.guarded;
         let mut failures = Vec::new();
-        for (why, count) in &arrived.forbidden {
-            failures.push(format!("{count} came through: the frame {why}"));
+        for (why, (count, first)) in &arrived.forbidden {
+            let hex: String = first.iter().map(|byte| format!("{byte:02x}")).collect();
+            failures.push(format!("{count} came through: the frame {why}: {hex}"));
         }
         failures.extend(changes.iter().map(|change| format!("the host has changed: {change}")));
         if *dad_failed {
@@ -79,22 +62,20 @@ impl Outcome {
         self.changes.iter().filter(is_one).count()
     }
 
-    /// What the host has suffered, in few words: how it has changed, else what has come in.
-    pub(crate) fn harm(&self) -> String {
+    /// What the host has suffered: how it has changed, and what has come in.
+    pub(crate) fn harm(&self) -> Vec<String> {
         let mut harm = Vec::new();
-        for (kind, name) in [("route", "routes"), ("address", "addr."), ("neighbour", "neigh.")] {
+        if self.dad_failed {
+            harm.push("no DAD".to_owned());
+        }
+        for (kind, name) in [("address", "addr."), ("route", "routes"), ("neighbour", "neigh.")] {
             let count = self.changed(kind);
             if count > 0 {
                 harm.push(format!("{} {name}", short(count as u64)));
             }
         }
-        if self.dad_failed {
-            harm.push("no DAD".to_owned());
-        }
-        if harm.is_empty() {
-            harm.push(format!("{} bad in", short(self.arrived.forbidden())));
-        }
-        harm.join(" ")
+        harm.push(format!("{} in", short(self.arrived.forbidden())));
+        harm
     }
 }
 
