@@ -55,7 +55,8 @@ impl Snapshot {
 
 /// The line without what time alone changes: lifetimes, and the state at the end of a neighbour.
 fn timeless(what: &str, line: &str) -> String {
-    let is_time = |word: &&str| word.ends_with("sec") && word.starts_with(|c: char| c.is_ascii_digit());
+    let is_time =
+        |word: &&str| word.ends_with("sec") && word.starts_with(|c: char| c.is_ascii_digit());
     let mut words: Vec<_> = line.split_whitespace().filter(|word| !is_time(word)).collect();
     if what == "neighbour" {
         words.pop();

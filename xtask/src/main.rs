@@ -1,5 +1,6 @@
 //! Everything a person types while working on netmon: `cargo xtask <verb>`.
 
+mod attack;
 mod build;
 mod check;
 mod compiler;
@@ -26,6 +27,7 @@ enum Verb {
     Run(run::RunArgs),
     Attach(run::AttachArgs),
     Demo(demo::Args),
+    Attack(attack::Args),
     Test(test::Args),
     Check(check::Args),
 }
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Verb::Run(args) => run::run(&args),
         Verb::Attach(args) => run::attach(&args),
         Verb::Demo(args) => demo::main(&args),
+        Verb::Attack(args) => attack::main(&args),
         Verb::Test(args) => test::main(&args),
         Verb::Check(args) => check::main(&args),
     };

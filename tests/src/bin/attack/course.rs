@@ -36,7 +36,10 @@ pub(crate) fn run(
     })?;
     // With netmon they harm nobody; without, they must be the only ones at work.
     let mut guarded = Vec::new();
-    in_lanes(&by_itself, with_netmon, |_, outcome| Ok(guarded.push(outcome)))?;
+    in_lanes(&by_itself, with_netmon, |_, outcome| {
+        guarded.push(outcome);
+        Ok(())
+    })?;
     for (attack, guarded) in by_itself.into_iter().zip(guarded) {
         let control = without_netmon(&attack)?;
         tell(Verdict { attack, guarded, control })?;

@@ -56,8 +56,14 @@ impl Report {
         let bad: u64 =
             self.verdicts.iter().map(|verdict| verdict.guarded.arrived.forbidden()).sum();
         let mut out = io::stdout();
-        writeln!(out, "\nSENT: frames of the hostile guest. IN: those that the host's stack saw. BAD: those")?;
-        writeln!(out, "of them that no guest may send. WITHOUT NETMON: bad frames in, and what changed.")?;
+        writeln!(
+            out,
+            "\nSENT: frames of the hostile guest. IN: those that the host's stack saw. BAD: those"
+        )?;
+        writeln!(
+            out,
+            "of them that no guest may send. WITHOUT NETMON: bad frames in, and what changed."
+        )?;
         let verdict = if failed == 0 { "All of them got nothing" } else { "NOT all got nothing" };
         let seconds = took.as_secs();
         writeln!(
@@ -97,7 +103,12 @@ impl Report {
             let came = verdict.control.arrived.forbidden.iter();
             let came = came.map(|(why, (count, _))| format!("{count} frames in: each {why}"));
             let changes = verdict.control.changes.iter().take(5).cloned();
-            let more = verdict.control.changes.len().checked_sub(6).map(|more| format!("and {} more", more + 1));
+            let more = verdict
+                .control
+                .changes
+                .len()
+                .checked_sub(6)
+                .map(|more| format!("and {} more", more + 1));
             let all: Vec<_> = came.chain(changes).chain(more).collect();
             text += &listed("Without netmon", all.iter().map(String::as_str));
         }
@@ -122,7 +133,13 @@ fn line(verdict: &Verdict, failed: bool) -> String {
     row(mark, &verdict.attack.name, counts, &main_reasons(verdict), &main_harm(verdict))
 }
 
-fn row(mark: &str, name: &str, [sent, arrived, bad]: [&str; 3], reasons: &str, control: &str) -> String {
+fn row(
+    mark: &str,
+    name: &str,
+    [sent, arrived, bad]: [&str; 3],
+    reasons: &str,
+    control: &str,
+) -> String {
     let row = format!("{mark:1} {name:20} {sent:>4} {arrived:>4} {bad:>4}  {reasons:19} {control}");
     row.chars().take(80).collect()
 }

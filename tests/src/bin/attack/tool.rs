@@ -70,8 +70,7 @@ impl<'a> Tool<'a> {
     }
 
     fn has_packet_socket(&self) -> anyhow::Result<bool> {
-        let sockets =
-            self.stack.run(|| Ok(fs::read_to_string("/proc/thread-self/net/packet")?))?;
+        let sockets = self.stack.run(|| Ok(fs::read_to_string("/proc/thread-self/net/packet")?))?;
         // The first line is the head.
         Ok(sockets.lines().count() > 1)
     }

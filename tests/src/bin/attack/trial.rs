@@ -206,7 +206,8 @@ fn drops_of_good(daemon: &Daemon<'_>) -> anyhow::Result<Vec<String>> {
 /// Without what may change: a guest may be the neighbour that it is, under as many addresses as a port may
 /// hold.
 fn harmful(changes: Vec<String>) -> Vec<String> {
-    let is_neighbour = |change: &String| change.get(1..).is_some_and(|row| row.starts_with("neighbour "));
+    let is_neighbour =
+        |change: &String| change.get(1..).is_some_and(|row| row.starts_with("neighbour "));
     let (neighbours, mut harmful): (Vec<_>, Vec<_>) = changes.into_iter().partition(is_neighbour);
     // What has gone was too old, or has come again with another MAC.
     let come = neighbours.into_iter().filter(|change| change.starts_with('+'));

@@ -27,7 +27,8 @@ impl Verdict {
         }
         failures.extend(guarded.iter().flat_map(|guarded| guarded.false_positives.clone()));
         if arrived.missed > 0 {
-            failures.push(format!("the witness missed {} frames: it proves nothing", arrived.missed));
+            failures
+                .push(format!("the witness missed {} frames: it proves nothing", arrived.missed));
         }
         if *sent == 0 {
             failures.push(format!("nothing was sent: {}", self.guarded.said));
@@ -56,9 +57,8 @@ impl Verdict {
 impl Outcome {
     /// How many rows of this kind have changed.
     fn changed(&self, kind: &str) -> usize {
-        let is_one = |change: &&String| {
-            change.get(1..).and_then(|row| row.split(' ').next()) == Some(kind)
-        };
+        let is_one =
+            |change: &&String| change.get(1..).and_then(|row| row.split(' ').next()) == Some(kind);
         self.changes.iter().filter(is_one).count()
     }
 
