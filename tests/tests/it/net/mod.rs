@@ -1,6 +1,7 @@
 //! The real daemon, real TAPs, a real Linux stack as the guest, the real command line.
 
 mod bad_input;
+mod burst;
 mod confine;
 mod discover;
 mod life;
