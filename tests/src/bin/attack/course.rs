@@ -24,25 +24,23 @@ const LANES: usize = 6;
 ///
 /// # Errors
 ///
-/// The host cannot be set up, or the telling fails.
+/// The telling fails.
 pub(crate) fn run(
     attacks: Vec<Attack>,
     mut tell: impl FnMut(Verdict) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let (together, by_itself): (Vec<_>, Vec<_>) =
         attacks.into_iter().partition(|attack| !attack.overflows);
-    in_lanes(&together, both, |attack, (guarded, control)| {
-        tell(Verdict { attack: attack.clone(), guarded, control })
-    })?;
+    in_lanes(&together, both, |attack, tried| tell(Verdict { attack: attack.clone(), tried }))?;
     // With netmon they harm nobody; without, they must be the only ones at work.
-    let mut guarded = Vec::new();
-    in_lanes(&by_itself, with_netmon, |_, outcome| {
-        guarded.push(outcome);
+    let mut all_guarded = Vec::new();
+    in_lanes(&by_itself, with_netmon, |_, guarded| {
+        all_guarded.push(guarded);
         Ok(())
     })?;
-    for (attack, guarded) in by_itself.into_iter().zip(guarded) {
-        let control = without_netmon(&attack)?;
-        tell(Verdict { attack, guarded, control })?;
+    for (attack, guarded) in by_itself.into_iter().zip(all_guarded) {
+        let tried = guarded.and_then(|guarded| Ok((guarded, without_netmon(&attack)?)));
+        tell(Verdict { attack, tried })?;
     }
     Ok(())
 }
@@ -57,17 +55,17 @@ fn both(attack: &Attack) -> anyhow::Result<(Outcome, Outcome)> {
 }
 
 fn with_netmon(attack: &Attack) -> anyhow::Result<Outcome> {
-    trial::run(attack, true).with_context(|| format!("{} with netmon", attack.name))
+    trial::run(attack, true).context("with netmon")
 }
 
 fn without_netmon(attack: &Attack) -> anyhow::Result<Outcome> {
-    trial::run(attack, false).with_context(|| format!("{} without netmon", attack.name))
+    trial::run(attack, false).context("without netmon")
 }
 
 /// Does `work` in lanes, and then `tell` in the order of the attacks, whoever is ready first.
 fn in_lanes<T: Send>(
     attacks: &[Attack],
-    work: impl Fn(&Attack) -> anyhow::Result<T> + Sync,
+    work: impl Fn(&Attack) -> T + Sync,
     mut tell: impl FnMut(&Attack, T) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let taken = AtomicUsize::new(0);
@@ -89,7 +87,7 @@ fn in_lanes<T: Send>(
         let mut ready = BTreeMap::new();
         let mut waited = attacks.iter().enumerate().peekable();
         for (number, result) in done {
-            ready.insert(number, result?);
+            ready.insert(number, result);
             while let Some((number, attack)) = waited.peek()
                 && let Some(result) = ready.remove(number)
             {

@@ -4,8 +4,10 @@
 //! `catalog` lists them, `course` runs them all, `trial` one on one host; `verdict` says what came of it.
 
 mod catalog;
+mod changes;
 mod course;
 mod forbidden;
+mod markdown;
 mod report;
 mod scene;
 mod tally;
@@ -13,9 +15,15 @@ mod tool;
 mod trial;
 mod verdict;
 
-use std::{path::PathBuf, process::ExitCode, time::Instant};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Instant,
+};
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
+use catalog::Attack;
 use clap::Parser;
 use netmon_tests::guard;
 use report::Report;
@@ -39,36 +47,58 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    guard::alone("attack", || match attack(&arguments) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("the attacks cannot go on: {error:#}");
-            ExitCode::FAILURE
-        }
-    })
-    .unwrap_or_else(|error| {
-        eprintln!("{error:#}");
-        ExitCode::FAILURE
-    })
-}
-
-fn attack(arguments: &Arguments) -> anyhow::Result<bool> {
-    let mut attacks = catalog::all()?;
-    attacks.retain(|attack| !arguments.quick || attack.is_core);
-    let wanted = |text: &str| arguments.filters.iter().any(|filter| text.contains(filter.as_str()));
-    attacks.retain(|attack| {
-        arguments.filters.is_empty() || wanted(&attack.name) || wanted(&attack.command)
-    });
-    ensure!(!attacks.is_empty(), "no attack is called like that: --list lists them");
+    let attacks = match arguments.attacks() {
+        Ok(attacks) => attacks,
+        Err(error) => return failure(&error),
+    };
     if arguments.list {
-        for attack in &attacks {
+        for attack in attacks {
             println!("{:21} {}", attack.name, attack.command);
         }
-        return Ok(true);
+        return ExitCode::SUCCESS;
     }
+    let attack = || match attack(attacks, arguments.output.as_deref()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => failure(&error),
+    };
+    guard::alone("attack", attack).unwrap_or_else(|error| failure(&error))
+}
+
+fn failure(error: &anyhow::Error) -> ExitCode {
+    eprintln!("the attacks cannot go on: {error:#}");
+    ExitCode::FAILURE
+}
+
+impl Arguments {
+    /// Those that are meant.
+    fn attacks(&self) -> anyhow::Result<Vec<Attack>> {
+        let Self { quick, filters, .. } = self;
+        let named = |text: &str| filters.iter().any(|filter| text.contains(filter.as_str()));
+        let mut attacks = catalog::all()?;
+        attacks.retain(|attack| {
+            let wanted = filters.is_empty() || named(&attack.name) || named(&attack.command);
+            wanted && (!quick || attack.is_core)
+        });
+        ensure!(!attacks.is_empty(), "no attack is called like that: --list lists them");
+        Ok(attacks)
+    }
+}
+
+/// Whether all of them got nothing.
+fn attack(attacks: Vec<Attack>, file: Option<&Path>) -> anyhow::Result<bool> {
     let start = Instant::now();
     let mut report = Report::begin(attacks.len())?;
-    course::run(attacks, |verdict| report.add(verdict))?;
-    report.end(start.elapsed(), arguments.output.as_deref())
+    let mut verdicts = Vec::new();
+    course::run(attacks, |verdict| {
+        report.add(&verdict)?;
+        verdicts.push(verdict);
+        Ok(())
+    })?;
+    let all_well = report.end(start.elapsed())?;
+    if let Some(file) = file {
+        fs::write(file, markdown::report(&verdicts)).with_context(|| file.display().to_string())?;
+        println!("More of it: {}", file.display());
+    }
+    Ok(all_well)
 }

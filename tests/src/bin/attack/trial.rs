@@ -2,17 +2,15 @@
 
 use std::{
     collections::BTreeMap,
-    net::Ipv6Addr,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, bail, ensure};
-use netmon_common::limits::BINDINGS_PER_PORT;
 use netmon_tests::{
     daemon::Daemon,
-    frame::{self, ALL_NODES, GUEST, GUEST_MAC, HOST},
+    frame::{self, ALL_NODES, GUEST, HOST},
     guest::{Dad, Guest, INTERFACE, dad, pings},
     host::Host,
     snapshot::Snapshot,
@@ -24,10 +22,8 @@ use serde_json::Value;
 
 use crate::{
     catalog::Attack,
-    scene::{
-        EVIL, EVIL_ADDRESS, EVIL_MAC, GOOD, GOOD_SECOND, Good, HOST_SECOND, PROTECTED, ROUTER,
-        ROUTER_MAC, Scene, text,
-    },
+    changes::harmful,
+    scene::{EVIL, EVIL_ADDRESS, EVIL_MAC, GOOD, GOOD_SECOND, Good, HOST_SECOND, PROTECTED, Scene},
     tally::{Arrived, Tally},
     tool::Tool,
 };
@@ -201,33 +197,4 @@ fn drops_of_good(daemon: &Daemon<'_>) -> anyhow::Result<Vec<String>> {
     let rows = daemon.json(&format!("drops --tap {GOOD}"))?;
     let rows = rows.as_array().into_iter().flatten().filter(|row| row["direction"] == "ingress");
     Ok(rows.map(|row| format!("{} frames of {GOOD}: {}", packets(row), row["reason"])).collect())
-}
-
-/// Without what may change: a guest may be the neighbour that it is, under as many addresses as a port may
-/// hold.
-fn harmful(changes: Vec<String>) -> Vec<String> {
-    let is_neighbour =
-        |change: &String| change.get(1..).is_some_and(|row| row.starts_with("neighbour "));
-    let (neighbours, mut harmful): (Vec<_>, Vec<_>) = changes.into_iter().partition(is_neighbour);
-    // What has gone was too old, or has come again with another MAC.
-    let come = neighbours.into_iter().filter(|change| change.starts_with('+'));
-    let good = text(GUEST_MAC);
-    let known: [(Ipv6Addr, &str); 3] =
-        [(GUEST, &good), (GOOD_SECOND, &good), (ROUTER, &text(ROUTER_MAC))];
-    let mut by_evil = Vec::new();
-    for change in come {
-        let words: Vec<_> = change.split(' ').collect();
-        let mac = words.iter().skip_while(|word| **word != "lladdr").nth(1);
-        let owner = known.iter().find(|(address, _)| words.contains(&address.to_string().as_str()));
-        match (owner, mac) {
-            (Some((_, owner)), Some(mac)) if mac != owner => harmful.push(change),
-            (Some(_), _) => {}
-            (None, Some(mac)) if *mac == good => {}
-            (None, _) => by_evil.push(change),
-        }
-    }
-    if by_evil.len() > BINDINGS_PER_PORT as usize {
-        harmful.extend(by_evil);
-    }
-    harmful
 }
