@@ -10,6 +10,9 @@ pub const BINDINGS: u32 = 65_536;
 /// link-local addresses; the host's neighbour table is shared by all (1,024 by default).
 pub const BINDINGS_PER_PORT: u32 = 8;
 
+/// The most that a policy may make of it: with every port at it, the table of bindings still has room.
+pub const QUOTA: u32 = BINDINGS / PORTS;
+
 /// Bytes of the ring buffer (a power of two, a multiple of the page size).
 pub const EVENT_RING_BYTES: u32 = 1 << 20;
 
@@ -29,6 +32,13 @@ pub const ND_RATE: u32 = 100;
 
 /// Samples of refused frames a second and port, unless its policy says otherwise: a person reads no more.
 pub const SAMPLE_RATE: u32 = 10;
+
+/// The most that a policy may make of the rate of discovery: more than a TAP carries, and as an interval
+/// still far from zero nanoseconds, which would be no limit.
+pub const MAX_ND_RATE: u32 = 1_000_000;
+
+/// The most that a policy may make of the rate of samples: the ring holds three seconds of one such port.
+pub const MAX_SAMPLE_RATE: u32 = 1000;
 
 /// Seconds' worth of a rate that may come at once.
 pub const BURST_SECONDS: u32 = 2;
@@ -61,6 +71,7 @@ pub const WATCHERS: usize = 256;
 /// Link messages, commands and kernel events that wait for the daemon's one loop; its senders wait too.
 pub const QUEUE: usize = 1024;
 
-const _: () = assert!(BINDINGS_PER_PORT <= BINDINGS / PORTS);
+const _: () = assert!(BINDINGS_PER_PORT <= QUOTA && QUOTA * PORTS <= BINDINGS);
+const _: () = assert!(ND_RATE <= MAX_ND_RATE && SAMPLE_RATE <= MAX_SAMPLE_RATE);
 const _: () = assert!(EVENT_RING_BYTES.is_power_of_two() && SAMPLE_RING_BYTES.is_power_of_two());
 const _: () = assert!(ND_BYTES.is_multiple_of(8));

@@ -4,6 +4,7 @@
 //!
 //! - [`kernel`]: the programs, maps and hooks; **collect** ([`kernel::events`])
 //! - [`links`]: which TAPs there are, by rtnetlink
+//! - [`config`]: what the daemon was asked for
 //! - [`policy`]: what a port's guest may do
 //! - [`ports`]: which of them are protected, and how
 //! - [`endpoints`]: **fold**, the live map as a pure state machine
@@ -15,6 +16,8 @@
 pub mod api;
 pub mod cli;
 pub mod command;
+pub mod config;
+pub mod crash;
 pub mod daemon;
 pub mod drops;
 pub mod endpoints;
@@ -22,5 +25,6 @@ pub mod kernel;
 pub mod links;
 pub mod policy;
 pub mod ports;
+mod socket;
 pub mod time;
 pub mod view;

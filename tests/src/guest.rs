@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::ErrorKind,
     net::{Ipv6Addr, SocketAddrV6, TcpListener, TcpStream},
     os::fd::{AsFd as _, OwnedFd},
     sync::{
@@ -98,13 +99,38 @@ impl Guest {
         pings(&self.stack, to, INTERFACE)
     }
 
-    /// Whether a TCP connection from `host` to the guest's `address` carries a line there and back.
+    /// Whether the guest can open a TCP connection to this port of the host's, on which somebody listens. A
+    /// second is enough for one that nothing is in the way of.
+    ///
+    /// # Errors
+    ///
+    /// What the socket says, other than that nothing answers.
+    pub fn opens(&self, host: Ipv6Addr, port: u16) -> anyhow::Result<bool> {
+        let to = SocketAddrV6::new(host, port, 0, self.taps.1.index).into();
+        self.stack.run(|| match TcpStream::connect_timeout(&to, Duration::from_secs(1)) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::TimedOut => Ok(false),
+            Err(error) => Err(error.into()),
+        })
+    }
+
+    /// Whether a TCP connection from `host` to any port of the guest's `address` carries a line there and
+    /// back.
     ///
     /// # Errors
     ///
     /// What the sockets say.
     pub fn echoes(&self, host: &Host, address: Ipv6Addr) -> anyhow::Result<()> {
-        self.echoes_over(host, self.taps.0.index, address)
+        self.echoes_at(host, address, 0)
+    }
+
+    /// … or to this port.
+    ///
+    /// # Errors
+    ///
+    /// What the sockets say.
+    pub fn echoes_at(&self, host: &Host, address: Ipv6Addr, port: u16) -> anyhow::Result<()> {
+        self.echoes_over(host, self.taps.0.index, address, port)
     }
 
     /// … over the host's interface with this index: the bridge that the TAP is a port of.
@@ -112,10 +138,15 @@ impl Guest {
     /// # Errors
     ///
     /// What the sockets say.
-    pub fn echoes_over(&self, host: &Host, index: u32, address: Ipv6Addr) -> anyhow::Result<()> {
-        let scope = self.taps.1.index;
-        let listener =
-            self.stack.run(|| Ok(TcpListener::bind(SocketAddrV6::new(address, 0, 0, scope))?))?;
+    pub fn echoes_over(
+        &self,
+        host: &Host,
+        index: u32,
+        address: Ipv6Addr,
+        port: u16,
+    ) -> anyhow::Result<()> {
+        let bound = SocketAddrV6::new(address, port, 0, self.taps.1.index);
+        let listener = self.stack.run(|| Ok(TcpListener::bind(bound)?))?;
         let port = listener.local_addr()?.port();
         let server = thread::spawn(move || {
             listener.accept().and_then(|(stream, _)| std::io::copy(&mut &stream, &mut &stream))

@@ -149,7 +149,7 @@ fn good_lives(host: &Host, link: &str, good: &mut Good) -> anyhow::Result<()> {
     ensure!(guest.pings(HOST), "it gets no answer to a ping");
     ensure!(pings(host, address, interface), "it answers no ping");
     let index = host.run(|| Ok(if_nametoindex(interface)?))?;
-    guest.echoes_over(host, index, address).context("TCP")
+    guest.echoes_over(host, index, address, 0).context("TCP")
 }
 
 /// A datagram that may pass, from the hostile guest's own address.
