@@ -105,6 +105,13 @@ impl Address {
         Self { high, low }
     }
 
+    /// The link-local address that is derived from a MAC: its modified EUI-64 (RFC 4291 appendix A).
+    pub const fn link_local_of(mac: Mac) -> Self {
+        let [a, b, c, d, e, f] = mac.octets();
+        let low = u64::from_be_bytes([a ^ 2, b, c, 0xff, 0xfe, d, e, f]);
+        Self { high: 0xfe80_0000_0000_0000, low }
+    }
+
     /// The two halves as numbers.
     #[inline(always)]
     pub const fn halves(self) -> (u64, u64) {

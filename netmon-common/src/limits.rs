@@ -73,5 +73,17 @@ pub const QUEUE: usize = 1024;
 
 const _: () = assert!(BINDINGS_PER_PORT <= QUOTA && QUOTA * PORTS <= BINDINGS);
 const _: () = assert!(ND_RATE <= MAX_ND_RATE && SAMPLE_RATE <= MAX_SAMPLE_RATE);
+/// Quiet endpoints that are probed in one tick of the daemon (250 ms), so that those who fall silent
+/// together are not all asked at once: 512 solicitations a second, enough for 15,000 endpoints that never
+/// speak unless they are asked. More than that are asked later.
+pub const PROBES: usize = 128;
+
+/// Quiet endpoints whose binding is read again in one tick: each costs a system call of 1 µs.
+pub const LOOKS: usize = 1024;
+
+/// TAPs whose guests are searched for in one tick: those of a whole host within a second after its start.
+pub const SEARCHES: usize = 1024;
+
+const _: () = assert!(PROBES <= LOOKS);
 const _: () = assert!(EVENT_RING_BYTES.is_power_of_two() && SAMPLE_RING_BYTES.is_power_of_two());
 const _: () = assert!(ND_BYTES.is_multiple_of(8));

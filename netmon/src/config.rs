@@ -14,7 +14,10 @@ use std::{
 
 use glob::Pattern;
 
-use crate::policy::{Mode, Policies, Policy, PolicyChange, Profile, Rule};
+use crate::{
+    endpoints::Timers,
+    policy::{Mode, Policies, Policy, PolicyChange, Profile, Rule},
+};
 
 /// The configuration that is used if it is there and no other is named.
 pub const FILE: &str = "/etc/netmon/netmon.toml";
@@ -55,6 +58,8 @@ pub struct Options {
     pub policies: Policies,
     /// Enforcement ends with the daemon: a flag only.
     pub detach_on_exit: bool,
+    /// How long an endpoint may be quiet: flags only.
+    pub timers: Timers,
 }
 
 /// Where options come from: read at start, and again for each reload.
@@ -142,6 +147,7 @@ impl From<Config> for Options {
             bpffs: bpffs.unwrap_or_else(|| PathBuf::from(BPFFS)),
             policies: Policies { all: Policy::default().with(&change), rules },
             detach_on_exit: false,
+            timers: Timers::default(),
         }
     }
 }
@@ -180,6 +186,7 @@ impl Source {
         if new.bpffs != current.bpffs {
             return Err(ConfigError::Restart("bpffs"));
         }
-        Ok(Options { detach_on_exit: current.detach_on_exit, ..new })
+        let Options { detach_on_exit, timers, .. } = *current;
+        Ok(Options { detach_on_exit, timers, ..new })
     }
 }

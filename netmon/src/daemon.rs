@@ -29,7 +29,7 @@ use crate::{
     command::{Command, PortStatus},
     config::{Options, Source},
     drops::DropFeed,
-    endpoints::{EndpointTable, Input},
+    endpoints::{Due, EndpointTable, Input, Timers},
     kernel::{
         attach::{Done, EgressAttacher},
         events::Records,
@@ -39,14 +39,15 @@ use crate::{
     },
     links::{AllLinks, LinkNews, Links},
     ports::{PortError, Ports},
+    probe::Prober,
     socket,
     time::Moment,
     view::{self, Publisher},
 };
 
-/// How often the daemon asks whether the ring has lost something: the bound on how long a loss goes
-/// unnoticed.
-const LOSS_CHECK: Duration = Duration::from_millis(250);
+/// How often the daemon asks whether the ring has lost something, and looks after the quiet: the bound on
+/// how long a loss or an answer goes unnoticed.
+const TICK: Duration = Duration::from_millis(250);
 
 /// How often it reads all links and the whole binding table without being told to: ages come from there, and
 /// it is the bound on how long any lost message goes unnoticed.
@@ -83,7 +84,8 @@ pub async fn run(options: Options, source: Source) -> anyhow::Result<()> {
     let daemon = Daemon {
         options: options.clone(),
         source,
-        table: EndpointTable::default(),
+        prober: Prober::open()?,
+        table: EndpointTable::new(options.timers),
         publisher,
         drops: drops.clone(),
         waiting: Vec::new(),
@@ -119,6 +121,7 @@ struct Daemon {
     options: Options,
     source: Source,
     ports: Ports,
+    prober: Prober,
     table: EndpointTable,
     publisher: Publisher,
     drops: DropFeed,
@@ -143,7 +146,7 @@ impl Daemon {
         mut commands: mpsc::Receiver<Command>,
     ) -> anyhow::Result<()> {
         let mut hangup = signal(SignalKind::hangup())?;
-        let mut clock = interval(LOSS_CHECK);
+        let mut clock = interval(TICK);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let inputs = tokio::select! {
@@ -168,16 +171,8 @@ impl Daemon {
                     Vec::new()
                 }
                 _ = clock.tick() => {
-                    if self.links_read.is_none_or(|at| at.elapsed() >= RECONCILE) {
-                        let inputs = self.all_links(&links).await;
-                        // Before the bindings are read: they are judged by the ports that there are.
-                        self.fold(inputs);
-                        self.ports.restore_pins();
-                    }
-                    if !self.is_adopted && self.links_read.is_some() {
-                        self.is_adopted = self.ports.finish_adoption();
-                    }
-                    self.tick()
+                    self.tick(&links).await;
+                    Vec::new()
                 }
             };
             self.fold(inputs);
@@ -200,6 +195,30 @@ impl Daemon {
             LinkNews::AddressGone(address) => self.ports.unreserve(address),
         }
         Vec::new()
+    }
+
+    /// Time has passed: reads anew what it is time for, and looks after the quiet.
+    async fn tick(&mut self, links: &Links) {
+        if self.links_read.is_none_or(|at| at.elapsed() >= RECONCILE) {
+            let inputs = self.all_links(links).await;
+            // Before the bindings are read: they are judged by the ports that there are.
+            self.fold(inputs);
+            self.ports.restore_pins();
+        }
+        if !self.is_adopted && self.links_read.is_some() {
+            self.is_adopted = self.ports.finish_adoption();
+        }
+        let inputs = self.reconcile();
+        self.fold(inputs);
+        let Due { changes, questions, expired } =
+            self.table.tick(Moment::now(), |key| self.ports.maps().binding(key));
+        for question in &questions {
+            if let Some(mac) = self.ports.host_mac(question.port()) {
+                self.prober.ask(question, mac);
+            }
+        }
+        self.ports.remove_bindings(&expired);
+        self.publisher.publish(&self.table, changes);
     }
 
     /// Tells the ports of links.
@@ -249,7 +268,8 @@ impl Daemon {
         }
     }
 
-    fn tick(&mut self) -> Vec<Input> {
+    /// Reads the binding table, if it is time or events were lost.
+    fn reconcile(&mut self) -> Vec<Input> {
         let lost = match self.ports.maps().ring() {
             Ok(ring) => ring.lost,
             Err(error) => {
@@ -259,7 +279,7 @@ impl Daemon {
         };
         let due = self.reconciled.is_none_or(|at| at.elapsed() >= RECONCILE);
         if lost == self.lost && !due {
-            return vec![Input::Tick];
+            return Vec::new();
         }
         if lost != self.lost {
             warn!(
@@ -282,7 +302,7 @@ impl Daemon {
             }
             Err(error) => {
                 warn!("{error}");
-                vec![Input::Tick]
+                Vec::new()
             }
         }
     }

@@ -8,6 +8,7 @@
 //! - [`policy`]: what a port's guest may do
 //! - [`ports`]: which of them are protected, and how
 //! - [`endpoints`]: **fold**, the live map as a pure state machine
+//! - [`probe`]: what is asked of guests that are quiet
 //! - [`view`]: what readers see of it
 //! - [`drops`]: what readers see of the frames that are refused
 //! - [`api`], [`cli`]: **show**, translation only
@@ -25,6 +26,7 @@ pub mod kernel;
 pub mod links;
 pub mod policy;
 pub mod ports;
+pub mod probe;
 mod socket;
 pub mod time;
 pub mod view;

@@ -16,6 +16,7 @@ use std::{
 
 use glob::Pattern;
 use netmon_common::{
+    Mac,
     abi::{Binding, BindingKey, PortPolicy},
     limits,
 };
@@ -277,6 +278,11 @@ impl Ports {
         };
     }
 
+    /// The host's own MAC on this port.
+    pub fn host_mac(&self, index: u32) -> Option<Mac> {
+        self.ports.get(&index).map(|port| port.tap.mac)
+    }
+
     /// Whether the egress side of this port is still being attached.
     pub fn is_pending(&self, index: u32) -> bool {
         self.ports.get(&index).is_some_and(|port| matches!(port.egress, EgressState::Pending))
@@ -335,7 +341,7 @@ impl Ports {
         self.attacher.attach(Job { tap: Arc::clone(&name), index, epoch: policy.epoch });
         self.refused.remove(&index);
         self.ports.insert(index, port);
-        Ok(Input::Port { index, name, epoch: policy.epoch })
+        Ok(Input::Port { index, name, epoch: policy.epoch, up: tap.up })
     }
 
     fn changed(&mut self, tap: Tap) -> Vec<Input> {
@@ -352,11 +358,11 @@ impl Ports {
         if let Err(error) = self.maps.set_policy(tap.index, &policy) {
             warn!("{}: {error}", tap.name);
         }
-        let (index, name, epoch) = (tap.index, Arc::clone(&tap.name), policy.epoch);
+        let (index, name, epoch, up) = (tap.index, Arc::clone(&tap.name), policy.epoch, tap.up);
         if let Some(port) = self.ports.get_mut(&index) {
             (port.tap, port.asked, port.policy) = (tap, asked, policy);
         }
-        vec![Input::Port { index, name, epoch }]
+        vec![Input::Port { index, name, epoch, up }]
     }
 
     /// Whether a port's guest goes on: the VMM has not closed the TAP since, the TAP has not moved to another

@@ -35,6 +35,8 @@ pub(super) const fn state(state: State) -> v0::EndpointState {
         State::Tentative => v0::EndpointState::Tentative,
         State::Reachable => v0::EndpointState::Reachable,
         State::Stale => v0::EndpointState::Stale,
+        State::Probing => v0::EndpointState::Probing,
+        State::Unreachable => v0::EndpointState::Unreachable,
     }
 }
 

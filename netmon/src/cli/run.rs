@@ -3,6 +3,7 @@
 use std::{
     io::{self, IsTerminal as _},
     path::PathBuf,
+    time::Duration,
 };
 
 use glob::Pattern;
@@ -12,12 +13,13 @@ use super::failure::Failure;
 use crate::{
     config::{Config, Options, Source},
     daemon,
+    endpoints::Timers,
     policy::{Mode, Profile},
 };
 
 const EXAMPLES: &str = "\
-It needs root, or CAP_BPF and CAP_NET_ADMIN. SIGTERM and SIGINT end it (0);
-enforcement stays until `netmon teardown`.
+It needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW. SIGTERM and SIGINT end
+it (0); enforcement stays until `netmon teardown`.
 Flags win over the configuration (netmon check-config --sample explains it);
 SIGHUP reloads that, as a whole or, if it is bad, not at all. At start, a bad
 one fails (64). RUST_LOG chooses what it logs: RUST_LOG=netmon=debug.
@@ -54,6 +56,18 @@ pub(super) struct Args {
     /// How to log, on stderr
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     log: Log,
+    /// How long an address counts as reachable after it was heard; then it is asked
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = at_least_a_second)]
+    reachable_time: Duration,
+    /// How long an address that does not answer keeps its binding
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = at_least_a_second)]
+    expire: Duration,
+}
+
+/// Less would be a burst of questions, not a look from time to time.
+fn at_least_a_second(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if time >= Duration::from_secs(1) { Ok(time) } else { Err("at least 1s".to_owned()) }
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -66,9 +80,10 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     start_log(args.log)?;
     let taps = Some(args.taps).filter(|taps| !taps.is_empty());
     let Args { mode, profile, socket, bpffs, detach_on_exit, .. } = args;
+    let timers = Timers { reachable: args.reachable_time, expire: args.expire };
     let flags = Config { taps, socket, bpffs, mode, profile, rules: Vec::new() };
     let source = Source { flags, file: args.config };
-    let options = Options { detach_on_exit, ..source.load()? };
+    let options = Options { detach_on_exit, timers, ..source.load()? };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime
         .block_on(daemon::run(options, source))

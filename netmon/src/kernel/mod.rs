@@ -6,6 +6,7 @@
 //! - [`link`]: what holds a program on a hook
 //! - [`maps`]: the tables, typed
 //! - [`events`]: **collect**, the ring buffer
+//! - [`packet`]: frames from the host to a guest
 
 pub mod adopt;
 pub mod attach;
@@ -15,5 +16,6 @@ mod layout;
 pub mod link;
 pub mod load;
 pub mod maps;
+pub mod packet;
 pub mod pins;
 mod syscall;

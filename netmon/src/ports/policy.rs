@@ -89,7 +89,8 @@ impl Ports {
         port.asked = asked;
         self.maps.set_policy(tap.index, &port.policy)?;
         let (index, name, epoch) = (tap.index, Arc::clone(&tap.name), port.policy.epoch);
-        Ok(if is_another { vec![Input::Port { index, name, epoch }] } else { Vec::new() })
+        let up = tap.up;
+        Ok(if is_another { vec![Input::Port { index, name, epoch, up }] } else { Vec::new() })
     }
 }
 

@@ -9,6 +9,7 @@ mod life;
 mod neighbors;
 mod pins;
 mod policy;
+mod quiet;
 mod survive;
 
 use anyhow::ensure;
