@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use netmon_tests::{host::Host, witness::Witness};
 
 use crate::forbidden::{self, Sender};
@@ -34,7 +34,7 @@ impl Arrived {
 
 /// A witness on a thread of its own, until its end is asked for.
 pub(crate) struct Tally {
-    thread: JoinHandle<anyhow::Result<Arrived>>,
+    thread: Option<JoinHandle<anyhow::Result<Arrived>>>,
     last_seen: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
 }
@@ -71,7 +71,7 @@ impl Tally {
             arrived.missed += witness.missed()?;
             Ok(arrived)
         });
-        Ok(Self { thread, last_seen, stop })
+        Ok(Self { thread: Some(thread), last_seen, stop })
     }
 
     /// Whether the last frame has come: so has whatever was sent before it.
@@ -80,8 +80,15 @@ impl Tally {
     }
 
     /// What has come.
-    pub(crate) fn end(self) -> anyhow::Result<Arrived> {
+    pub(crate) fn end(mut self) -> anyhow::Result<Arrived> {
         self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().unwrap_or_else(|_| bail!("the witness panicked"))
+        let thread = self.thread.take().context("it has ended")?;
+        thread.join().unwrap_or_else(|_| bail!("the witness panicked"))
+    }
+}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
     }
 }

@@ -94,8 +94,9 @@ pub(crate) fn run(attack: &Attack, with_netmon: bool) -> anyhow::Result<Outcome>
     })
 }
 
-/// While the tool is at work the host takes another address, and the good guest boots, pings and talks TCP (only with netmon: without, nobody promises that it can). Whether
-/// the host's DAD failed, and what went wrong with the guest.
+/// While the tool is at work the host takes another address, and the good guest boots, pings and talks TCP
+/// (only with netmon: without, nobody promises that it can). Whether the host's DAD failed, and what went
+/// wrong with the guest.
 fn meanwhile(
     host: &Host,
     link: &'static str,
@@ -121,7 +122,7 @@ fn meanwhile(
     })
 }
 
-/// How long the host's DAD may take: it waits for one second.
+/// How long the host's DAD may take: without an answer it is done after 1.5 seconds.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Whether that fails.

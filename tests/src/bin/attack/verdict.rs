@@ -21,7 +21,7 @@ impl Verdict {
             Ok(tried) => tried,
             Err(error) => return vec![format!("{error:#}")],
         };
-        let Outcome { sent, arrived, changes, dad_failed, said, guarded } = guarded;
+        let Outcome { arrived, changes, dad_failed, said, guarded, .. } = guarded;
         let mut failures = Vec::new();
         for (why, (count, first)) in &arrived.forbidden {
             let hex: String = first.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -36,8 +36,8 @@ impl Verdict {
             let missed = arrived.missed;
             failures.push(format!("the witness missed {missed} frames: it proves nothing"));
         }
-        if *sent == 0 {
-            failures.push(format!("nothing was sent: {said}"));
+        if by_count(self).is_empty() {
+            failures.push(format!("netmon had nothing to drop, so it proves nothing: {said}"));
         }
         if !self.attack.is_real(control) {
             let said = &control.said;
