@@ -1,5 +1,6 @@
 //! Everything a person types while working on netmon: `cargo xtask <verb>`.
 
+mod attack;
 mod build;
 mod check;
 mod compiler;
@@ -27,6 +28,7 @@ enum Verb {
     Run(run::RunArgs),
     Attach(run::AttachArgs),
     Demo(demo::Args),
+    Attack(attack::Args),
     Test(test::Args),
     Fuzz(fuzz::Args),
     Check(check::Args),
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         Verb::Run(args) => run::run(&args),
         Verb::Attach(args) => run::attach(&args),
         Verb::Demo(args) => demo::main(&args),
+        Verb::Attack(args) => attack::main(&args),
         Verb::Test(args) => test::main(&args),
         Verb::Fuzz(args) => fuzz::main(&args),
         Verb::Check(args) => check::main(&args),

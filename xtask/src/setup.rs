@@ -28,6 +28,8 @@ pub(crate) enum Work {
     Test,
     /// The fuzzer, on top of the tests.
     Fuzz,
+    /// The attackers, and the tier of tests that runs them.
+    Attack,
     /// Formatting, lints, docs.
     Check,
 }
@@ -39,6 +41,13 @@ const PROGRAMS: &[(&str, Package)] = &[
         Package { name: "iproute2", reason: "namespaces, bridges and addresses of tests and demo" },
     ),
     ("ping", Package { name: "iputils-ping", reason: "asks whether a guest still answers" }),
+];
+
+/// Programs that attack.
+const ATTACKERS: &[(&str, Package)] = &[
+    ("atk6-fake_router26", Package { name: "thc-ipv6", reason: "attacks a host of the tests" }),
+    ("ra6", Package { name: "ipv6toolkit", reason: "likewise: the SI6 tools" }),
+    ("scapy", Package { name: "python3-scapy", reason: "likewise: frames that these miss" }),
 ];
 
 const RUSTC: [Package; 3] = [
@@ -63,7 +72,7 @@ pub(crate) struct Tools {
 }
 
 pub(crate) fn main(_: &Args) -> Result<()> {
-    tools(&[Work::Build, Work::Test, Work::Check]).map(|tools| {
+    tools(&[Work::Build, Work::Test, Work::Attack, Work::Check]).map(|tools| {
         println!("compiler  {} ({})", tools.compiler.rustc.display(), tools.compiler.version);
         println!("linker    {}", tools.linker.display());
     })
@@ -124,9 +133,9 @@ fn missing(work: &[Work], compiler: Option<&Compiler>, has_linker: bool) -> Vec<
     }
     let compiles_cpp = exec::find("c++").is_some();
     packages.extend((work.contains(&Work::Fuzz) && !compiles_cpp).then_some(CPP));
-    if work.contains(&Work::Test) {
-        let absent = PROGRAMS.iter().filter(|(program, _)| exec::find(program).is_none());
-        packages.extend(absent.map(|(_, package)| *package));
+    for (of, programs) in [(Work::Test, PROGRAMS), (Work::Attack, ATTACKERS)] {
+        let absent = programs.iter().filter(|(program, _)| exec::find(program).is_none());
+        packages.extend(absent.filter(|_| work.contains(&of)).map(|(_, package)| *package));
     }
     packages
 }

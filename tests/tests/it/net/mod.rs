@@ -2,6 +2,7 @@
 
 mod attack;
 mod bad_input;
+mod burst;
 mod confine;
 mod discover;
 mod evasion;
