@@ -47,6 +47,8 @@ enum EgressState {
 
 #[derive(Debug)]
 struct Port {
+    /// Tells it from an earlier port with the same index.
+    serial: u64,
     tap: Tap,
     asked: Policy,
     policy: PortPolicy,
@@ -78,6 +80,8 @@ pub struct Ports {
     refused: BTreeMap<u32, PortError>,
     /// The next guest's number. One count for all ports, so that a re-used index has a new one.
     epoch: u16,
+    /// Ports that there have been.
+    serial: u64,
 }
 
 impl Ports {
@@ -112,6 +116,7 @@ impl Ports {
             ports: BTreeMap::new(),
             refused: BTreeMap::new(),
             epoch,
+            serial: 0,
         }
     }
 
@@ -236,7 +241,7 @@ impl Ports {
     /// The thread has done a job. A port that is gone, or another under the same index, has no use for it:
     /// dropped, it is detached.
     pub fn egress_done(&mut self, (job, result): Done) {
-        let port = self.ports.get_mut(&job.index).filter(|port| port.policy.epoch == job.epoch);
+        let port = self.ports.get_mut(&job.index).filter(|port| port.serial == job.port);
         let Some(port) = port else { return };
         port.egress = match result {
             Ok(egress) => {
@@ -309,8 +314,10 @@ impl Ports {
         let ingress = ingress.inspect_err(|_| self.maps.remove_port(index))?;
         let done = if left.is_some() { "taken over" } else { "attached" };
         info!(tap = %name, ifindex = index, hook = ingress.hook().name(), "{done}");
-        let port = Port { tap: tap.clone(), asked, policy, ingress, egress: EgressState::Pending };
-        self.attacher.attach(Job { tap: Arc::clone(&name), index, epoch: policy.epoch });
+        self.serial += 1;
+        let (serial, egress) = (self.serial, EgressState::Pending);
+        let port = Port { serial, tap: tap.clone(), asked, policy, ingress, egress };
+        self.attacher.attach(Job { tap: Arc::clone(&name), index, port: serial });
         self.refused.remove(&index);
         self.ports.insert(index, port);
         Ok(Input::Port { index, name, epoch: policy.epoch, up: tap.up })
