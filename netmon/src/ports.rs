@@ -298,8 +298,14 @@ impl Ports {
     fn protect(&mut self, tap: &Tap) -> Result<Input, PortError> {
         let (index, name) = (tap.index, Arc::clone(&tap.name));
         let at = |source| PortError::Maps { tap: Arc::clone(&name), source };
-        let (asked, left) = (self.asked(tap), self.left(tap));
-        let mut policy = policy::entry(&asked, &left.unwrap_or_default());
+        let left = self.left(tap);
+        // What a former daemon was told goes on.
+        if let Some(kept) = left.as_ref().and_then(Policy::kept) {
+            self.ordered.entry(index).or_insert(kept.into());
+        }
+        let asked = self.asked(tap);
+        let is_ordered = self.ordered.contains_key(&index);
+        let mut policy = policy::entry(&asked, &left.unwrap_or_default(), is_ordered);
         let is_same_guest = left.is_some() && self.is_same_guest(&policy, &asked, tap);
         self.describe(&mut policy, tap, is_same_guest);
         let entries = match left {
@@ -331,7 +337,8 @@ impl Ports {
         debug!(?tap, "changed");
         // Another name may mean another policy.
         let asked = self.asked(&tap);
-        let mut policy = policy::entry(&asked, &port.policy);
+        let is_ordered = self.ordered.contains_key(&tap.index);
+        let mut policy = policy::entry(&asked, &port.policy, is_ordered);
         let is_same_guest = self.is_same_guest(&policy, &asked, &tap);
         self.describe(&mut policy, &tap, is_same_guest);
         if let Err(error) = self.maps.set_policy(tap.index, &policy) {
