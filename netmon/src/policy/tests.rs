@@ -135,7 +135,7 @@ fn what_was_ordered_is_read_back_from_the_kernels_form() {
         "profile=open mode=observe",
     ] {
         let policy = policy(words);
-        let entry = abi::PortPolicy { ordered: 1, ..policy.entry() };
+        let entry = PortPolicy { ordered: 1, ..policy.entry() };
         assert_eq!(Policy::kept(&entry), Some(policy), "{words}");
     }
     assert_eq!(Policy::kept(&Policy::default().entry()), None, "nobody has ordered it");
