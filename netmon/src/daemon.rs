@@ -16,6 +16,7 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow};
+use futures::future::OptionFuture;
 use glob::Pattern;
 use netmon_common::{
     abi::{Event, Sample},
@@ -36,11 +37,14 @@ use crate::{
     endpoints::{EndpointTable, Input},
     kernel::{
         attach::{Done, EgressAttacher},
+        chain::ChainReader,
         events::Records,
         instance::Instance,
         load::{self, CLASSIFIER},
+        privilege::{self, Kept},
     },
     links::{AllLinks, LinkNews, Links},
+    notify::{self, ServiceManager},
     ports::{PortError, Ports},
     time::Moment,
     view::{self, Publisher},
@@ -54,8 +58,8 @@ const LOSS_CHECK: Duration = Duration::from_millis(250);
 /// it is the bound on how long any lost message goes unnoticed.
 const RECONCILE: Duration = Duration::from_secs(5);
 
-/// How long the readers get to end when the daemon does.
-const DRAIN: Duration = Duration::from_secs(2);
+/// How long the readers get to end when the daemon does, and then what else still runs.
+pub const DRAIN: Duration = Duration::from_secs(2);
 
 /// What `netmon run` was asked for.
 #[derive(Clone, Debug)]
@@ -68,17 +72,19 @@ pub struct Options {
     pub bpffs: PathBuf,
 }
 
-/// Runs until SIGTERM or SIGINT.
+/// Runs until SIGTERM or SIGINT; of its privileges it keeps `kept`. `chains` tells who else is on the egress hooks.
 ///
 /// # Errors
 ///
 /// Something that it needs at start is not to be had, or a part that must not end has ended.
-pub async fn run(options: Options) -> anyhow::Result<()> {
+pub async fn run(options: Options, kept: Kept, chains: Option<ChainReader>) -> anyhow::Result<()> {
     let _instance = Instance::take(&options.bpffs)?;
     let listener = listen(&options.socket)?;
     let _socket = RemoveOnDrop(options.socket.clone());
     let loaded = load::load()?;
     let links = Links::open()?;
+    let level = privilege::drop_all(kept)?;
+    // Threads that are started from here on have no more than this one has.
     let (attacher, egress_done) =
         EgressAttacher::start(loaded.classifier.fd, loaded.object, CLASSIFIER)?;
     let ports = Ports::new(loaded.maps, loaded.xdp, loaded.classifier.id, attacher, options.taps);
@@ -96,19 +102,27 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         lost: 0,
         reconciled: None,
         links_read: None,
+        chains,
+        manager: ServiceManager::default(),
     };
+    let chain_reader = daemon.chains.as_ref().map(ChainReader::ended).transpose()?;
 
     let (stop, stopped) = oneshot::channel::<()>();
     let mut server = tokio::spawn(api::serve(listener, Feeds { view, drops }, commands, async {
         let _sender_is_gone = stopped.await;
     }));
+    info!(capabilities = %level.capabilities.join(" "), filtered = level.is_filtered, "privileges kept");
     info!(socket = %options.socket.display(), bpffs = %options.bpffs.display(), "netmon {}", env!("CARGO_PKG_VERSION"));
     let result = tokio::select! {
         result = daemon.serve(links, loaded.events, loaded.samples, egress_done, asked) => result,
         // Nobody asked it to end.
         ended = &mut server => Err(anyhow!("the API server ended: {ended:?}")),
+        Some(()) = OptionFuture::from(chain_reader) => {
+            Err(anyhow!("the process that reads egress chains ended"))
+        }
         signal = terminated() => signal.context("signals"),
     };
+    notify::stopping();
     drop(stop);
     if result.is_ok() && tokio::time::timeout(DRAIN, server).await.is_err() {
         warn!("API streams were cut off after {DRAIN:?}");
@@ -129,6 +143,9 @@ struct Daemon {
     reconciled: Option<Instant>,
     /// When all links were looked at; `None`: it is to be done.
     links_read: Option<Instant>,
+    /// `None`: this kernel has no TCX.
+    chains: Option<ChainReader>,
+    manager: ServiceManager,
 }
 
 impl Daemon {
@@ -243,6 +260,9 @@ impl Daemon {
         self.reconciled = Some(Instant::now());
         match self.ports.maps().bindings() {
             Ok(bindings) => {
+                if self.links_read.is_some_and(|at| at.elapsed() <= RECONCILE * 2) {
+                    self.manager.reconciled(self.ports.protected());
+                }
                 let is_current = |(_, binding): &(_, _)| self.table.is_current(binding);
                 let (current, former): (Vec<_>, Vec<_>) =
                     bindings.into_iter().partition(is_current);
@@ -319,7 +339,10 @@ impl Daemon {
             // Gone meanwhile: then there are none.
             filters.insert(index, links.egress_filters(index).await.unwrap_or_default());
         }
-        self.ports.status(&filters)
+        let reader = self.chains.as_ref();
+        let chains =
+            reader.map(|chains| self.ports.tcx_ports().map(|index| (index, chains.egress(index))));
+        self.ports.status(&filters, &chains.into_iter().flatten().collect())
     }
 
     async fn reply_status(

@@ -3,16 +3,24 @@
 use std::{
     io::{self, IsTerminal as _},
     path::PathBuf,
+    process,
 };
 
 use glob::Pattern;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use super::{client::Daemon, failure::Failure};
-use crate::daemon::{self, Options};
+use crate::{
+    daemon::{self, Options},
+    kernel::{
+        chain::ChainReader,
+        privilege::{self, Kept},
+    },
+};
 
 const EXAMPLES: &str = "\
-It needs root, or CAP_BPF and CAP_NET_ADMIN. SIGTERM and SIGINT end it (0).
+It needs root, or CAP_BPF and CAP_NET_ADMIN, and keeps none of it once it has
+started. SIGTERM and SIGINT end it (0).
 RUST_LOG chooses what it logs: RUST_LOG=netmon=debug.
 
 Examples:
@@ -28,6 +36,10 @@ pub(super) struct Args {
     /// Where this instance pins its maps: two need two
     #[arg(long, value_name = "DIR", default_value = "/sys/fs/bpf/netmon")]
     bpffs: PathBuf,
+    /// Keep CAP_NET_ADMIN after start, so that a TAP whose TCX chain is full gets a clsact filter; a kernel
+    /// without TCX (before 6.6) implies it
+    #[arg(long)]
+    keep_capabilities: bool,
     /// How to log, on stderr
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     log: Log,
@@ -44,8 +56,25 @@ enum Log {
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     start_log(args.log)?;
     let options = Options { taps: args.taps, socket: args.daemon.socket, bpffs: args.bpffs };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(daemon::run(options)).map_err(|error| Failure::Failed(format!("{error:#}")))
+    let failed = |error: privilege::PrivilegeError| Failure::Failed(error.to_string());
+    privilege::check().map_err(failed)?;
+    // A process of its own, and so before this one has threads.
+    let chains = ChainReader::start().map_err(failed)?;
+    let needs_clsact = args.keep_capabilities || chains.is_none();
+    let kept = if needs_clsact { Kept::NetAdmin } else { Kept::Nothing };
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    // Only this thread needs its capabilities, until all is set up.
+    runtime.enable_all().on_thread_start(move || {
+        if let Err(error) = privilege::drop_on_this_thread(kept) {
+            tracing::error!("{error}");
+            process::abort();
+        }
+    });
+    let runtime = runtime.build()?;
+    let result = runtime.block_on(daemon::run(options, kept, chains));
+    // What has not ended by now never will.
+    runtime.shutdown_timeout(daemon::DRAIN);
+    result.map_err(|error| Failure::Failed(format!("{error:#}")))
 }
 
 fn start_log(format: Log) -> Result<(), Failure> {

@@ -14,6 +14,7 @@ confined     frames of both directions are judged
 observed     both are judged, nothing is dropped
 partial      one direction is judged only, and why
 unprotected  none is, and why
+The last line, for people only, is what the daemon itself may still do.
 
 Example:
   netmon status --check || mail -s 'a TAP is not confined' ops < /dev/null";
@@ -32,7 +33,8 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args) -> Result<(), Failure> {
-    let ports = ports::list(&mut args.daemon.connect().await?).await?;
+    let v0::NetmonServiceListPortsResponse { ports, privileges } =
+        ports::list(&mut args.daemon.connect().await?).await?;
     let printed = match args.output {
         Format::Json => output::json(&ports.iter().map(rows::Status::from).collect::<Vec<_>>()),
         Format::Table if ports.is_empty() => {
@@ -40,6 +42,12 @@ pub(super) async fn run(args: &Args) -> Result<(), Failure> {
             Ok(())
         }
         Format::Table => output::table(HEAD, &[], ports.iter().map(row)),
+    };
+    let printed = match (args.output, &privileges) {
+        (Format::Table, Some(privileges)) => {
+            printed.and_then(|()| output::text(&format!("\n{}", daemon(privileges))))
+        }
+        _ => printed,
     };
     // The check holds, be its output read or not.
     if args.check { checked(&ports).and(printed) } else { printed }
@@ -55,6 +63,13 @@ const HEAD: [&str; 3] = ["TAP", "PROTECTION", "HOW"];
 
 fn row(port: &v0::Port) -> [String; 3] {
     [port.tap.clone(), rows::protection(port.protection()).to_owned(), how(port)]
+}
+
+/// What the daemon itself may do.
+pub(super) fn daemon(privileges: &v0::Privileges) -> String {
+    let v0::Privileges { capabilities, seccomp } = privileges;
+    let held = if capabilities.is_empty() { "none".to_owned() } else { capabilities.join(" ") };
+    format!("daemon  capabilities: {held}; seccomp: {}", if *seccomp { "on" } else { "off" })
 }
 
 /// By which hooks, or why not.

@@ -95,12 +95,12 @@ impl AsFd for Link {
     }
 }
 
-fn zeroed() -> bpf_attr {
+pub(super) fn zeroed() -> bpf_attr {
     // SAFETY: a union of plain old data; the kernel wants what is not used to be zero.
     unsafe { mem::zeroed() }
 }
 
-fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<i32> {
+pub(super) fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<i32> {
     let size = size_of::<bpf_attr>();
     // SAFETY: the kernel reads and writes `size` bytes at `attr`, and what its pointers point to, which
     // the callers keep alive.

@@ -2,13 +2,18 @@
 //!
 //! - [`load`]: the programs and maps
 //! - [`attach`]: a TAP's two hooks
+//! - [`chain`]: who else is on the egress hook
 //! - [`link`]: what holds a program on a hook
 //! - [`maps`]: the tables, typed
 //! - [`events`]: **collect**, the ring buffer
+//! - [`privilege`], [`seccomp`]: what the daemon may do, and no longer
 
 pub mod attach;
+pub mod chain;
 pub mod events;
 pub mod instance;
 pub mod link;
 pub mod load;
 pub mod maps;
+pub mod privilege;
+pub mod seccomp;
