@@ -11,5 +11,6 @@ pub mod lines;
 pub mod pcap;
 pub mod snapshot;
 pub mod tap;
+pub mod unit;
 pub mod wait;
 pub mod witness;

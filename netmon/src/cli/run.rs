@@ -19,8 +19,8 @@ use crate::{
 };
 
 const EXAMPLES: &str = "\
-It needs root, or CAP_BPF and CAP_NET_ADMIN, and keeps none of it once it has
-started. SIGTERM and SIGINT end it (0).
+It needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, and keeps none of it
+once it has started. SIGTERM and SIGINT end it (0).
 RUST_LOG chooses what it logs: RUST_LOG=netmon=debug.
 
 Examples:

@@ -45,7 +45,8 @@ pub(super) async fn run(args: &Args) -> Result<(), Failure> {
     };
     let printed = match (args.output, &privileges) {
         (Format::Table, Some(privileges)) => {
-            printed.and_then(|()| output::text(&format!("\n{}", daemon(privileges))))
+            let space = if ports.is_empty() { "" } else { "\n" };
+            printed.and_then(|()| output::text(&format!("{space}{}", daemon(privileges))))
         }
         _ => printed,
     };

@@ -14,8 +14,11 @@ use nix::unistd::geteuid;
 
 use super::seccomp;
 
-/// What `netmon run` cannot start without.
-const NEEDED: [Capability; 2] = [Capability::CAP_BPF, Capability::CAP_NET_ADMIN];
+/// What `netmon run` cannot start without: it loads programs, of the kinds of the network, and these add to
+/// pointers into packets what a guest has written there (in `retrieve_ptr_limit` of the verifier, an unknown
+/// offset into a packet is for holders of CAP_PERFMON only).
+const NEEDED: [Capability; 3] =
+    [Capability::CAP_BPF, Capability::CAP_NET_ADMIN, Capability::CAP_PERFMON];
 
 /// How long the runtime's threads may take to drop theirs.
 const DROP: Duration = Duration::from_secs(5);
@@ -25,7 +28,7 @@ const DROP: Duration = Duration::from_secs(5);
 pub enum PrivilegeError {
     /// It cannot load programs.
     #[error(
-        "netmon lacks {missing} (uid {uid}): run it as root, or with {needed} as packaging/netmon.service does"
+        "netmon lacks {missing} (uid {uid}): run it as root, or with {needed} as netmon.service does"
     )]
     Missing {
         /// The capabilities that are not there.
@@ -75,10 +78,10 @@ pub struct Level {
 /// What is missing.
 pub fn check() -> Result<(), PrivilegeError> {
     let effective = caps::read(None, CapSet::Effective)?;
-    // Before Linux 5.8 there was no CAP_BPF, and CAP_SYS_ADMIN still is all of it.
+    // What these were split from (Linux 5.8), and still stands for them.
+    let has_all = effective.contains(&Capability::CAP_SYS_ADMIN);
     let has = |needed: &Capability| {
-        effective.contains(needed)
-            || (*needed == Capability::CAP_BPF && effective.contains(&Capability::CAP_SYS_ADMIN))
+        effective.contains(needed) || (has_all && *needed != Capability::CAP_NET_ADMIN)
     };
     let missing: Vec<_> = NEEDED.into_iter().filter(|needed| !has(needed)).collect();
     if missing.is_empty() {
@@ -89,7 +92,8 @@ pub fn check() -> Result<(), PrivilegeError> {
 }
 
 fn names(capabilities: &[Capability]) -> String {
-    capabilities.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+    let names: Vec<_> = capabilities.iter().map(ToString::to_string).collect();
+    names.join(", ")
 }
 
 /// Drops this thread's capabilities, all sets of them, but those that are kept.

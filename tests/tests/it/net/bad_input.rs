@@ -16,7 +16,7 @@ use netmon_tests::{
 use super::{confined, up};
 
 /// The object under test serves as somebody else's, too.
-fn foreign() -> anyhow::Result<aya::Ebpf> {
+pub(super) fn foreign() -> anyhow::Result<aya::Ebpf> {
     let path = std::env::var("NETMON_BPF").context("NETMON_BPF: cargo xtask test sets it")?;
     Ok(EbpfLoader::new().load(&fs::read(path)?)?)
 }

@@ -3,8 +3,11 @@
 mod bad_input;
 mod confine;
 mod discover;
+mod foreign;
 mod life;
 mod neighbors;
+mod privilege;
+mod service;
 
 use anyhow::ensure;
 use netmon_tests::{daemon::Daemon, host::Host, tap::Tap, witness::Witness};

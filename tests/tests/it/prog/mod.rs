@@ -7,6 +7,7 @@ mod ingress;
 mod memory;
 mod neighbor_discovery;
 mod object;
+mod seccomp;
 
 use netmon::{
     kernel::load::{self, Loaded},
