@@ -11,7 +11,7 @@ use std::{
     io::{self, ErrorKind},
     os::unix::{fs::PermissionsExt as _, net::UnixStream as StdStream},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, RwLock},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -40,7 +40,8 @@ use crate::{
         chain::ChainReader,
         events::Records,
         instance::Instance,
-        load::{self, CLASSIFIER},
+        load,
+        pins::{self, Pins},
         privilege::{self, Kept},
     },
     links::{AllLinks, LinkNews, Links},
@@ -70,6 +71,8 @@ pub struct Options {
     pub socket: PathBuf,
     /// This instance's directory in bpffs.
     pub bpffs: PathBuf,
+    /// Enforcement ends with the daemon.
+    pub detach_on_exit: bool,
 }
 
 /// Runs until SIGTERM or SIGINT; of its privileges it keeps `kept`. `chains` tells who else is on the egress hooks.
@@ -81,25 +84,31 @@ pub async fn run(options: Options, kept: Kept, chains: Option<ChainReader>) -> a
     let _instance = Instance::take(&options.bpffs)?;
     let listener = listen(&options.socket)?;
     let _socket = RemoveOnDrop(options.socket.clone());
-    let loaded = load::load()?;
+    let mut pins = Pins::find(&options.bpffs)?;
+    let loaded = load::load(Some(&mut pins))?;
+    pins.complete()?;
+    let pins = Arc::new(RwLock::new(pins));
     let links = Links::open()?;
+    let classifier = loaded.classifier.id;
+    // What it holds in the kernel is held by the pins, too.
+    drop(loaded.object);
     let level = privilege::drop_all(kept)?;
     // Threads that are started from here on have no more than this one has.
-    let (attacher, egress_done) =
-        EgressAttacher::start(loaded.classifier.fd, loaded.object, CLASSIFIER)?;
-    let ports = Ports::new(loaded.maps, loaded.xdp, loaded.classifier.id, attacher, options.taps);
+    let (attacher, egress_done) = EgressAttacher::start(loaded.classifier, Arc::clone(&pins))?;
+    let ports = Ports::new(loaded.maps, pins, loaded.xdp, classifier, attacher, options.taps);
     // The life's number: another one for each start of the daemon.
     let instance = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let (publisher, view) = view::new(u64::try_from(instance.as_micros()).unwrap_or_default());
     let (commands, asked) = mpsc::channel(limits::QUEUE);
     let drops = DropFeed::new();
     let daemon = Daemon {
-        ports,
         table: EndpointTable::default(),
         publisher,
         drops: drops.clone(),
         waiting: Vec::new(),
-        lost: 0,
+        lost: ports.maps().ring().map(|ring| ring.lost).unwrap_or_default(),
+        ports,
+        is_adopted: false,
         reconciled: None,
         links_read: None,
         chains,
@@ -127,6 +136,9 @@ pub async fn run(options: Options, kept: Kept, chains: Option<ChainReader>) -> a
     if result.is_ok() && tokio::time::timeout(DRAIN, server).await.is_err() {
         warn!("API streams were cut off after {DRAIN:?}");
     }
+    if options.detach_on_exit {
+        pins::teardown(&options.bpffs)?;
+    }
     info!("ended");
     result
 }
@@ -140,6 +152,8 @@ struct Daemon {
     waiting: Vec<(u32, oneshot::Sender<Result<PortStatus, PortError>>)>,
     /// Events that the ring has lost, as far as was seen.
     lost: u64,
+    /// What a former daemon has left was taken over, and the rest removed.
+    is_adopted: bool,
     reconciled: Option<Instant>,
     /// When all links were looked at; `None`: it is to be done.
     links_read: Option<Instant>,
@@ -181,10 +195,16 @@ impl Daemon {
                     Vec::new()
                 }
                 _ = clock.tick() => {
-                    let is_due = self.links_read.is_none_or(|at| at.elapsed() >= RECONCILE);
-                    let mut inputs = if is_due { self.all_links(&links).await } else { Vec::new() };
-                    inputs.extend(self.tick());
-                    inputs
+                    if self.links_read.is_none_or(|at| at.elapsed() >= RECONCILE) {
+                        let inputs = self.all_links(&links).await;
+                        // Before the bindings are read: they are judged by the ports that there are.
+                        self.fold(inputs);
+                        self.ports.restore_pins();
+                    }
+                    if !self.is_adopted && self.links_read.is_some() {
+                        self.is_adopted = self.ports.finish_adoption();
+                    }
+                    self.tick()
                 }
             };
             self.fold(inputs);
@@ -266,7 +286,10 @@ impl Daemon {
                 let is_current = |(_, binding): &(_, _)| self.table.is_current(binding);
                 let (current, former): (Vec<_>, Vec<_>) =
                     bindings.into_iter().partition(is_current);
-                self.ports.remove_bindings(&former);
+                // Until the links were read, nobody knows whose guest is a former one.
+                if self.links_read.is_some() {
+                    self.ports.remove_bindings(&former);
+                }
                 vec![Input::Table(current)]
             }
             Err(error) => {

@@ -16,6 +16,7 @@
 pub mod api;
 pub mod cli;
 pub mod command;
+pub mod crash;
 pub mod daemon;
 pub mod drops;
 pub mod endpoints;

@@ -5,11 +5,12 @@
 //! [`Ports::egress_done`].
 
 mod reserved;
+mod resume;
 mod status;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, RwLock},
 };
 
 use glob::Pattern;
@@ -20,11 +21,14 @@ use netmon_common::{
 use tracing::{debug, info, warn};
 
 use crate::{
+    crash,
     endpoints::Input,
     kernel::{
         attach::{self, AttachError, Done, Egress, EgressAttacher, Ingress, Job},
+        link::Hook,
         load::LoadedProgram,
         maps::{Maps, MapsError},
+        pins::Pins,
     },
     links::{Bridge, Tap},
     policy::Policy,
@@ -78,6 +82,7 @@ struct Port {
 /// All TAPs, and those of them that are protected.
 pub struct Ports {
     maps: Maps,
+    pins: Arc<RwLock<Pins>>,
     xdp: LoadedProgram,
     classifier: u32,
     attacher: EgressAttacher,
@@ -98,16 +103,22 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// Nothing attached yet; `wanted` are globs of TAP names.
+    /// None is looked at yet; `wanted` are globs of TAP names.
     pub fn new(
         maps: Maps,
+        pins: Arc<RwLock<Pins>>,
         xdp: LoadedProgram,
         classifier: u32,
         attacher: EgressAttacher,
         wanted: Vec<Pattern>,
     ) -> Self {
+        // Those that a former daemon has left keep their numbers.
+        let left = maps.ports().unwrap_or_default();
+        let epochs = left.iter().filter_map(|index| Some(maps.policy(*index)?.epoch));
+        let epoch = epochs.max().unwrap_or_default();
         Self {
             maps,
+            pins,
             xdp,
             classifier,
             attacher,
@@ -119,7 +130,7 @@ impl Ports {
             unreserved: false,
             ports: BTreeMap::new(),
             refused: BTreeMap::new(),
-            epoch: 0,
+            epoch,
         }
     }
 
@@ -141,8 +152,9 @@ impl Ports {
             return self.changed(tap);
         }
         // A refusal is tried again when the TAP changes, and every time all of them are looked at.
-        let wanted =
-            self.forced.contains(&index) || self.wanted.iter().any(|glob| glob.matches(&tap.name));
+        let wanted = self.forced.contains(&index)
+            || self.wanted.iter().any(|glob| glob.matches(&tap.name))
+            || self.is_left(index);
         if !wanted || self.released.contains(&index) {
             return Vec::new();
         }
@@ -299,52 +311,60 @@ impl Ports {
     }
 
     fn protect(&mut self, tap: &Tap) -> Result<Input, PortError> {
-        let at = |source| PortError::Maps { tap: Arc::clone(&tap.name), source };
-        self.epoch = self.epoch.wrapping_add(1);
-        let policy = PortPolicy {
-            link: tap.link,
-            epoch: self.epoch,
-            host_mac: tap.mac.octets(),
-            link_mac: self.link_mac(tap),
-            ..Policy::default().entry()
+        let (index, name) = (tap.index, Arc::clone(&tap.name));
+        let at = |source| PortError::Maps { tap: Arc::clone(&name), source };
+        let left = self.left(tap);
+        let mut policy = left.unwrap_or_else(|| Policy::default().entry());
+        let is_same_guest = left.is_some() && is_same_guest(&policy, tap);
+        self.describe(&mut policy, tap, is_same_guest);
+        let entries = match left {
+            Some(_) => self.maps.set_policy(index, &policy),
+            None => self.maps.add_port(index, &policy),
         };
-        let ingress = self.maps.add_port(tap.index, &policy).map_err(at).and_then(|()| {
-            let refused = |source| PortError::Refused { tap: Arc::clone(&tap.name), source };
-            attach::ingress(&self.xdp, &tap.name, tap.index).map_err(refused)
+        crash::point("port/entries");
+        let ingress = entries.map_err(at).and_then(|()| {
+            let refused = |source| PortError::Refused { tap: Arc::clone(&name), source };
+            attach::ingress(&self.xdp, &self.pins(), &name, index).map_err(refused)
         });
-        let ingress = ingress.inspect_err(|_| self.maps.remove_port(tap.index))?;
-        info!(tap = %tap.name, ifindex = tap.index, hook = ingress.hook.name(), "attached");
+        let ingress = ingress.inspect_err(|_| self.maps.remove_port(index))?;
+        let done = if left.is_some() { "taken over" } else { "attached" };
+        info!(tap = %name, ifindex = index, hook = ingress.hook().name(), "{done}");
         let port = Port { tap: tap.clone(), policy, ingress, egress: EgressState::Pending };
-        self.attacher.attach(Job {
-            tap: Arc::clone(&tap.name),
-            index: tap.index,
-            epoch: self.epoch,
-        });
-        self.refused.remove(&tap.index);
-        self.ports.insert(tap.index, port);
-        Ok(Input::Port { index: tap.index, name: Arc::clone(&tap.name), epoch: self.epoch })
+        self.attacher.attach(Job { tap: Arc::clone(&name), index, epoch: policy.epoch });
+        self.refused.remove(&index);
+        self.ports.insert(index, port);
+        Ok(Input::Port { index, name, epoch: policy.epoch })
     }
 
     fn changed(&mut self, tap: Tap) -> Vec<Input> {
-        let link_mac = self.link_mac(&tap);
-        let Some(port) = self.ports.get_mut(&tap.index) else { return Vec::new() };
+        let Some(port) = self.ports.get(&tap.index) else { return Vec::new() };
         if port.tap == tap {
             return Vec::new();
         }
-        if port.tap.carrier_losses != tap.carrier_losses {
-            self.epoch = self.epoch.wrapping_add(1);
-            port.policy.epoch = self.epoch;
-        }
-        port.policy.link = tap.link;
-        port.policy.host_mac = tap.mac.octets();
-        port.policy.link_mac = link_mac;
         debug!(?tap, "changed");
-        if let Err(error) = self.maps.set_policy(tap.index, &port.policy) {
+        let mut policy = port.policy;
+        let is_same_guest = is_same_guest(&policy, &tap);
+        self.describe(&mut policy, &tap, is_same_guest);
+        if let Err(error) = self.maps.set_policy(tap.index, &policy) {
             warn!("{}: {error}", tap.name);
         }
-        port.tap = tap;
-        let (index, name) = (port.tap.index, Arc::clone(&port.tap.name));
-        vec![Input::Port { index, name, epoch: port.policy.epoch }]
+        let (index, name, epoch) = (tap.index, Arc::clone(&tap.name), policy.epoch);
+        if let Some(port) = self.ports.get_mut(&index) {
+            (port.tap, port.policy) = (tap, policy);
+        }
+        vec![Input::Port { index, name, epoch }]
+    }
+
+    /// Writes into a policy what the TAP itself brings.
+    fn describe(&mut self, policy: &mut PortPolicy, tap: &Tap, is_same_guest: bool) {
+        if !is_same_guest {
+            self.epoch = self.epoch.wrapping_add(1);
+            policy.epoch = self.epoch;
+        }
+        policy.link = tap.link;
+        policy.host_mac = tap.mac.octets();
+        policy.link_mac = self.link_mac(tap);
+        policy.carrier_losses = tap.carrier_losses;
     }
 
     /// The MAC of the bridge that it is in; zero while there is none, or none was heard of.
@@ -356,8 +376,18 @@ impl Ports {
         let Some(port) = self.ports.remove(&index) else { return Vec::new() };
         info!(tap = %port.tap.name, ifindex = index, "detached");
         // The hooks first: a frame without entries is dropped, and detaching is no time to drop.
+        self.pins().unpin_links(index, &[Hook::XdpNative, Hook::XdpGeneric, Hook::TcxEgress]);
+        if let EgressState::On(Egress::Clsact(_)) = port.egress {
+            attach::remove_filter(&port.tap.name);
+        }
         drop(port);
+        crash::point("port/released");
         self.maps.remove_port(index);
         vec![Input::PortGone(index)]
     }
+}
+
+/// The VMM has not closed the TAP since, and the TAP has not moved to another link, where others were first.
+fn is_same_guest(policy: &PortPolicy, tap: &Tap) -> bool {
+    policy.carrier_losses == tap.carrier_losses && policy.link == tap.link
 }

@@ -162,7 +162,9 @@ pub(super) fn refused(error: &PortError) -> Status {
         | PortError::Refused { source: AttachError::Foreign { .. }, .. } => {
             Code::FailedPrecondition
         }
-        PortError::Refused { source: AttachError::Kernel { .. }, .. } => Code::Internal,
+        PortError::Refused {
+            source: AttachError::Kernel { .. } | AttachError::Pins(_), ..
+        } => Code::Internal,
         PortError::Maps { .. } => Code::ResourceExhausted,
     };
     Status::new(code, error.to_string())

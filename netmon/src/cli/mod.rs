@@ -13,6 +13,7 @@ mod resolve;
 mod rows;
 mod run;
 mod status;
+mod teardown;
 mod wait;
 mod watch;
 
@@ -67,6 +68,8 @@ enum Verb {
     Attach(attach::Args),
     /// Take the protection off a TAP, until it is attached again or made anew
     Detach(detach::Args),
+    /// Take the programs off all TAPs that a daemon has left them on
+    Teardown(teardown::Args),
     /// Explain why frames are dropped
     Explain(explain::Args),
 }
@@ -91,6 +94,7 @@ fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Drops(args) => block_on(drops::run(&args)),
         Verb::Attach(args) => block_on(attach::run(args)),
         Verb::Detach(args) => block_on(detach::run(args)),
+        Verb::Teardown(args) => teardown::run(&args),
         Verb::Explain(args) => explain::run(&args),
     }
 }

@@ -20,7 +20,8 @@ use crate::{
 
 const EXAMPLES: &str = "\
 It needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, and keeps none of it
-once it has started. SIGTERM and SIGINT end it (0).
+once it has started. SIGTERM and SIGINT end it (0); enforcement stays until
+`netmon teardown`.
 RUST_LOG chooses what it logs: RUST_LOG=netmon=debug.
 
 Examples:
@@ -36,6 +37,9 @@ pub(super) struct Args {
     /// Where this instance pins its maps: two need two
     #[arg(long, value_name = "DIR", default_value = "/sys/fs/bpf/netmon")]
     bpffs: PathBuf,
+    /// End enforcement with the daemon; without this, it stays
+    #[arg(long)]
+    detach_on_exit: bool,
     /// Keep CAP_NET_ADMIN after start, so that a TAP whose TCX chain is full gets a clsact filter; a kernel
     /// without TCX (before 6.6) implies it
     #[arg(long)]
@@ -55,7 +59,12 @@ enum Log {
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     start_log(args.log)?;
-    let options = Options { taps: args.taps, socket: args.daemon.socket, bpffs: args.bpffs };
+    let options = Options {
+        taps: args.taps,
+        socket: args.daemon.socket,
+        bpffs: args.bpffs,
+        detach_on_exit: args.detach_on_exit,
+    };
     let failed = |error: privilege::PrivilegeError| Failure::Failed(error.to_string());
     privilege::check().map_err(failed)?;
     // A process of its own, and so before this one has threads.

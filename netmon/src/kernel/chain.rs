@@ -28,9 +28,8 @@ use nix::{
 use tokio::{io::AsyncReadExt as _, net::unix::pipe};
 
 use super::{
-    link,
     privilege::{self, Kept, PrivilegeError},
-    seccomp,
+    seccomp, syscall,
 };
 
 /// Programs that a chain has room for (`BPF_MPROG_MAX`, Linux 6.6).
@@ -55,12 +54,12 @@ pub fn egress(interface: u32) -> io::Result<Vec<u32>> {
 }
 
 fn query(interface: u32, ids: &mut [u32; ROOM]) -> io::Result<usize> {
-    let mut attr = link::zeroed();
+    let mut attr = syscall::attributes();
     attr.query.__bindgen_anon_1.target_ifindex = interface;
     attr.query.attach_type = bpf_attach_type::BPF_TCX_EGRESS as u32;
     attr.query.prog_ids = ids.as_mut_ptr() as u64;
     attr.query.__bindgen_anon_2.prog_cnt = ROOM as u32;
-    link::bpf(bpf_cmd::BPF_PROG_QUERY, &mut attr)?;
+    syscall::bpf(bpf_cmd::BPF_PROG_QUERY, &mut attr)?;
     // SAFETY: both members of the union are the same number.
     Ok(unsafe { attr.query.__bindgen_anon_2.prog_cnt } as usize)
 }

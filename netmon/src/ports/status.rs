@@ -133,7 +133,7 @@ impl Ports {
             tap: Arc::clone(&port.tap.name),
             index,
             link: port.tap.link,
-            ingress: ingress.then_some(port.ingress.hook),
+            ingress: ingress.then_some(port.ingress.hook()),
             egress: match &port.egress {
                 EgressState::On(on) if egress => Some(on.hook()),
                 EgressState::On(_) | EgressState::Pending | EgressState::Refused(_) => None,

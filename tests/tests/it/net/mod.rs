@@ -1,13 +1,16 @@
 //! The real daemon, real TAPs, a real Linux stack as the guest, the real command line.
 
+mod attack;
 mod bad_input;
 mod confine;
 mod discover;
 mod foreign;
 mod life;
 mod neighbors;
+mod pins;
 mod privilege;
 mod service;
+mod survive;
 
 use anyhow::ensure;
 use netmon_tests::{daemon::Daemon, host::Host, tap::Tap, witness::Witness};

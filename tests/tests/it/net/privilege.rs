@@ -171,6 +171,33 @@ fn a_daemon_whose_part_ends_unasked_ends_with_a_failure() -> anyhow::Result<()> 
     Ok(())
 }
 
+/// Whatever it is that has ended, what is pinned goes on: a daemon that is half alive is worse than another one.
+#[test]
+fn a_thread_that_panics_ends_the_daemon_with_a_failure() -> anyhow::Result<()> {
+    for (point, code) in [("egress/created", 1), ("ingress/created", 101)] {
+        let host = Host::new()?;
+        let mut daemon = Daemon::spawn(&host, "", &[("NETMON_PANIC_AT", point)])?;
+        let _tap = up(&host, "tap0")?;
+        assert_eq!(daemon.wait()?.code(), Some(code), "{point}: {}", daemon.log());
+    }
+    Ok(())
+}
+
+#[test]
+fn pins_are_their_owners_alone() -> anyhow::Result<()> {
+    let host = Host::new()?;
+    let daemon = Daemon::start(&host, "")?;
+    let _tap = up(&host, "tap0")?;
+    confined(&daemon, "tap0")?;
+    let listed =
+        succeed(host.command("find").args(["/sys/fs/bpf/netmon", "-printf", "%y %m %u %f\n"]))?;
+    let (folders, pins): (Vec<_>, Vec<_>) = listed.lines().partition(|line| line.starts_with('d'));
+    assert!(pins.iter().any(|pin| pin.ends_with("_tcx")), "{listed}");
+    assert_eq!(pins.iter().find(|pin| !pin.starts_with("f 600 root ")), None);
+    assert_eq!(folders.iter().find(|folder| !folder.starts_with("d 700 root ")), None);
+    Ok(())
+}
+
 #[test]
 fn no_process_is_left_of_a_daemon_that_is_killed() -> anyhow::Result<()> {
     let host = Host::new()?;
