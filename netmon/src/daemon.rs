@@ -7,34 +7,30 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
-    io::{self, ErrorKind},
-    os::unix::{fs::PermissionsExt as _, net::UnixStream as StdStream},
-    path::{Path, PathBuf},
+    io,
     sync::{Arc, RwLock},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context as _, anyhow};
 use futures::future::OptionFuture;
-use glob::Pattern;
 use netmon_common::{
     abi::{Event, Sample},
     limits,
 };
 use tokio::{
-    net::UnixListener,
     signal::unix::{SignalKind, signal},
     sync::{mpsc, oneshot},
     time::{Instant, MissedTickBehavior, interval},
 };
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::{
     api::{self, Feeds},
     command::{Command, PortStatus},
+    config::{Options, Source},
     drops::DropFeed,
-    endpoints::{EndpointTable, Input},
+    endpoints::{Due, EndpointTable, Input},
     kernel::{
         attach::{Done, EgressAttacher},
         chain::ChainReader,
@@ -47,13 +43,15 @@ use crate::{
     links::{AllLinks, LinkNews, Links},
     notify::{self, ServiceManager},
     ports::{PortError, Ports},
+    probe::Prober,
+    socket,
     time::Moment,
     view::{self, Publisher},
 };
 
-/// How often the daemon asks whether the ring has lost something: the bound on how long a loss goes
-/// unnoticed.
-const LOSS_CHECK: Duration = Duration::from_millis(250);
+/// How often the daemon asks whether the ring has lost something, and looks after the quiet: the bound on
+/// how long a loss or an answer goes unnoticed.
+const TICK: Duration = Duration::from_millis(250);
 
 /// How often it reads all links and the whole binding table without being told to: ages come from there, and
 /// it is the bound on how long any lost message goes unnoticed.
@@ -62,28 +60,20 @@ const RECONCILE: Duration = Duration::from_secs(5);
 /// How long the readers get to end when the daemon does, and then what else still runs.
 pub const DRAIN: Duration = Duration::from_secs(2);
 
-/// What `netmon run` was asked for.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Globs of TAP names.
-    pub taps: Vec<Pattern>,
-    /// The Unix socket of the API.
-    pub socket: PathBuf,
-    /// This instance's directory in bpffs.
-    pub bpffs: PathBuf,
-    /// Enforcement ends with the daemon.
-    pub detach_on_exit: bool,
-}
-
-/// Runs until SIGTERM or SIGINT; of its privileges it keeps `kept`. `chains` tells who else is on the egress hooks.
+/// Runs with what was asked for until SIGTERM or SIGINT; SIGHUP asks `source` again. Of its privileges it keeps
+/// `kept`. `chains` tells who else is on the egress hooks.
 ///
 /// # Errors
 ///
 /// Something that it needs at start is not to be had, or a part that must not end has ended.
-pub async fn run(options: Options, kept: Kept, chains: Option<ChainReader>) -> anyhow::Result<()> {
+pub async fn run(
+    options: Options,
+    source: Source,
+    kept: Kept,
+    chains: Option<ChainReader>,
+) -> anyhow::Result<()> {
     let _instance = Instance::take(&options.bpffs)?;
-    let listener = listen(&options.socket)?;
-    let _socket = RemoveOnDrop(options.socket.clone());
+    let (listener, _socket) = socket::listen(&options.socket)?;
     let mut pins = Pins::find(&options.bpffs)?;
     let loaded = load::load(Some(&mut pins))?;
     pins.complete()?;
@@ -92,17 +82,24 @@ pub async fn run(options: Options, kept: Kept, chains: Option<ChainReader>) -> a
     let classifier = loaded.classifier.id;
     // What it holds in the kernel is held by the pins, too.
     drop(loaded.object);
+    let prober = Prober::open()?;
     let level = privilege::drop_all(kept)?;
+    info!(capabilities = %level.capabilities.join(" "), filtered = level.is_filtered, "privileges kept");
     // Threads that are started from here on have no more than this one has.
     let (attacher, egress_done) = EgressAttacher::start(loaded.classifier, Arc::clone(&pins))?;
-    let ports = Ports::new(loaded.maps, pins, loaded.xdp, classifier, attacher, options.taps);
+    let Options { taps, policies, .. } = options.clone();
+    let ports = Ports::new(loaded.maps, pins, loaded.xdp, classifier, attacher, taps, policies);
     // The life's number: another one for each start of the daemon.
     let instance = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let (publisher, view) = view::new(u64::try_from(instance.as_micros()).unwrap_or_default());
     let (commands, asked) = mpsc::channel(limits::QUEUE);
+    info!(socket = %options.socket.display(), bpffs = %options.bpffs.display(), "netmon {}", env!("CARGO_PKG_VERSION"));
     let drops = DropFeed::new();
     let daemon = Daemon {
-        table: EndpointTable::default(),
+        options: options.clone(),
+        source,
+        prober,
+        table: EndpointTable::new(options.timers),
         publisher,
         drops: drops.clone(),
         waiting: Vec::new(),
@@ -120,8 +117,6 @@ pub async fn run(options: Options, kept: Kept, chains: Option<ChainReader>) -> a
     let mut server = tokio::spawn(api::serve(listener, Feeds { view, drops }, commands, async {
         let _sender_is_gone = stopped.await;
     }));
-    info!(capabilities = %level.capabilities.join(" "), filtered = level.is_filtered, "privileges kept");
-    info!(socket = %options.socket.display(), bpffs = %options.bpffs.display(), "netmon {}", env!("CARGO_PKG_VERSION"));
     let result = tokio::select! {
         result = daemon.serve(links, loaded.events, loaded.samples, egress_done, asked) => result,
         // Nobody asked it to end.
@@ -131,7 +126,9 @@ pub async fn run(options: Options, kept: Kept, chains: Option<ChainReader>) -> a
         }
         signal = terminated() => signal.context("signals"),
     };
-    notify::stopping();
+    if result.is_ok() {
+        notify::stopping();
+    }
     drop(stop);
     if result.is_ok() && tokio::time::timeout(DRAIN, server).await.is_err() {
         warn!("API streams were cut off after {DRAIN:?}");
@@ -144,7 +141,10 @@ pub async fn run(options: Options, kept: Kept, chains: Option<ChainReader>) -> a
 }
 
 struct Daemon {
+    options: Options,
+    source: Source,
     ports: Ports,
+    prober: Prober,
     table: EndpointTable,
     publisher: Publisher,
     drops: DropFeed,
@@ -171,7 +171,8 @@ impl Daemon {
         mut egress_done: mpsc::UnboundedReceiver<Done>,
         mut commands: mpsc::Receiver<Command>,
     ) -> anyhow::Result<()> {
-        let mut clock = interval(LOSS_CHECK);
+        let mut hangup = signal(SignalKind::hangup())?;
+        let mut clock = interval(TICK);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let inputs = tokio::select! {
@@ -188,6 +189,7 @@ impl Daemon {
                     keys.filter_map(|key| Some(Input::Binding(key, self.ports.maps().binding(&key)?))).collect()
                 }
                 Some(command) = commands.recv() => self.command(command, &links).await,
+                Some(()) = hangup.recv() => self.reload(),
                 batch = samples.next() => {
                     for sample in batch? {
                         self.drops.tell(&sample, self.ports.name(sample.interface));
@@ -195,16 +197,8 @@ impl Daemon {
                     Vec::new()
                 }
                 _ = clock.tick() => {
-                    if self.links_read.is_none_or(|at| at.elapsed() >= RECONCILE) {
-                        let inputs = self.all_links(&links).await;
-                        // Before the bindings are read: they are judged by the ports that there are.
-                        self.fold(inputs);
-                        self.ports.restore_pins();
-                    }
-                    if !self.is_adopted && self.links_read.is_some() {
-                        self.is_adopted = self.ports.finish_adoption();
-                    }
-                    self.tick()
+                    self.tick(&links).await;
+                    Vec::new()
                 }
             };
             self.fold(inputs);
@@ -227,6 +221,30 @@ impl Daemon {
             LinkNews::AddressGone(address) => self.ports.unreserve(address),
         }
         Vec::new()
+    }
+
+    /// Time has passed: reads anew what it is time for, and looks after the quiet.
+    async fn tick(&mut self, links: &Links) {
+        if self.links_read.is_none_or(|at| at.elapsed() >= RECONCILE) {
+            let inputs = self.all_links(links).await;
+            // Before the bindings are read: they are judged by the ports that there are.
+            self.fold(inputs);
+            self.ports.restore_pins();
+        }
+        if !self.is_adopted && self.links_read.is_some() {
+            self.is_adopted = self.ports.finish_adoption();
+        }
+        let inputs = self.reconcile();
+        self.fold(inputs);
+        let Due { changes, questions, expired } =
+            self.table.tick(Moment::now(), |key| self.ports.maps().binding(key));
+        for question in &questions {
+            if let Some(mac) = self.ports.host_mac(question.port()) {
+                self.prober.ask(question, mac);
+            }
+        }
+        self.ports.remove_bindings(&expired);
+        self.publisher.publish(&self.table, changes);
     }
 
     /// Tells the ports of links.
@@ -258,7 +276,26 @@ impl Daemon {
         }
     }
 
-    fn tick(&mut self) -> Vec<Input> {
+    /// Takes the configuration over as it is by now: all of it, or nothing.
+    fn reload(&mut self) -> Vec<Input> {
+        match self.source.reload(&self.options) {
+            Ok(options) => {
+                info!("the configuration is reloaded");
+                self.options = options.clone();
+                self.changed(|ports| ports.configure(options.taps, options.policies))
+            }
+            Err(refused) => {
+                for line in refused.to_string().lines() {
+                    error!("{line}");
+                }
+                error!("the configuration is not reloaded: all is as before");
+                Vec::new()
+            }
+        }
+    }
+
+    /// Reads the binding table, if it is time or events were lost.
+    fn reconcile(&mut self) -> Vec<Input> {
         let lost = match self.ports.maps().ring() {
             Ok(ring) => ring.lost,
             Err(error) => {
@@ -268,7 +305,7 @@ impl Daemon {
         };
         let due = self.reconciled.is_none_or(|at| at.elapsed() >= RECONCILE);
         if lost == self.lost && !due {
-            return vec![Input::Tick];
+            return Vec::new();
         }
         if lost != self.lost {
             warn!(
@@ -294,7 +331,7 @@ impl Daemon {
             }
             Err(error) => {
                 warn!("{error}");
-                vec![Input::Tick]
+                Vec::new()
             }
         }
     }
@@ -340,6 +377,20 @@ impl Daemon {
                 }
                 inputs
             }
+            Command::SetPolicy(order, reply) => {
+                let mut inputs = self.all_links(links).await;
+                let set = self.ports.set_policy(&order);
+                match set {
+                    Ok((index, changed)) => {
+                        inputs.extend(self.changed(|_| changed));
+                        self.reply_status(index, reply, links).await;
+                    }
+                    Err(error) => {
+                        let _gone = reply.send(Err(error));
+                    }
+                }
+                inputs
+            }
             Command::Detach(name, reply) => {
                 let mut inputs = self.all_links(links).await;
                 match self.ports.detach(&name) {
@@ -378,43 +429,6 @@ impl Daemon {
         let _gone = reply.send(
             status.ok_or_else(|| PortError::NotFound(Arc::from(format!("interface {index}")))),
         );
-    }
-}
-
-/// Binds the socket. One that a killed daemon has left is replaced; one that answers is not.
-fn listen(path: &Path) -> anyhow::Result<UnixListener> {
-    let shown = path.display();
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)
-            .with_context(|| format!("{}: cannot make the socket's directory", parent.display()))?;
-    }
-    match StdStream::connect(path) {
-        Ok(_) => {
-            return Err(anyhow!(
-                "{shown}: another daemon answers here (stop it, or choose another --socket)"
-            ));
-        }
-        Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-            fs::remove_file(path)
-                .with_context(|| format!("{shown}: cannot remove the socket of a dead daemon"))?;
-        }
-        // What else is there is no socket, or nothing.
-        Err(_) => {}
-    }
-    let listener = UnixListener::bind(path).with_context(|| {
-        format!("{shown}: cannot listen (is it a file of something else? choose another --socket)")
-    })?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o660))
-        .with_context(|| format!("{shown}: chmod 0660"))?;
-    Ok(listener)
-}
-
-/// The socket goes with the daemon.
-struct RemoveOnDrop(PathBuf);
-
-impl Drop for RemoveOnDrop {
-    fn drop(&mut self) {
-        let _may_be_gone = fs::remove_file(&self.0);
     }
 }
 

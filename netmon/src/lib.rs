@@ -4,9 +4,11 @@
 //!
 //! - [`kernel`]: the programs, maps and hooks; **collect** ([`kernel::events`])
 //! - [`links`]: which TAPs there are, by rtnetlink
+//! - [`config`]: what the daemon was asked for
 //! - [`policy`]: what a port's guest may do
 //! - [`ports`]: which of them are protected, and how
 //! - [`endpoints`]: **fold**, the live map as a pure state machine
+//! - [`probe`]: what is asked of guests that are quiet
 //! - [`view`]: what readers see of it
 //! - [`drops`]: what readers see of the frames that are refused
 //! - [`api`], [`cli`]: **show**, translation only
@@ -16,6 +18,7 @@
 pub mod api;
 pub mod cli;
 pub mod command;
+pub mod config;
 pub mod crash;
 pub mod daemon;
 pub mod drops;
@@ -25,5 +28,7 @@ pub mod links;
 pub mod notify;
 pub mod policy;
 pub mod ports;
+pub mod probe;
+mod socket;
 pub mod time;
 pub mod view;

@@ -4,6 +4,7 @@
 //! the slow egress attach is a thread's (`kernel/attach.rs`), whose answer comes back as
 //! [`Ports::egress_done`].
 
+mod policy;
 mod reserved;
 mod resume;
 mod status;
@@ -15,6 +16,7 @@ use std::{
 
 use glob::Pattern;
 use netmon_common::{
+    Mac,
     abi::{Binding, BindingKey, PortPolicy},
     limits,
 };
@@ -31,7 +33,7 @@ use crate::{
         pins::Pins,
     },
     links::{Bridge, Tap},
-    policy::Policy,
+    policy::{Policies, Policy, PolicyChange},
 };
 
 /// Why a port cannot be had.
@@ -74,6 +76,7 @@ enum EgressState {
 #[derive(Debug)]
 struct Port {
     tap: Tap,
+    asked: Policy,
     policy: PortPolicy,
     ingress: Ingress,
     egress: EgressState,
@@ -87,6 +90,9 @@ pub struct Ports {
     classifier: u32,
     attacher: EgressAttacher,
     wanted: Vec<Pattern>,
+    policies: Policies,
+    /// What was changed by command, whatever `policies` say.
+    ordered: BTreeMap<u32, PolicyChange>,
     /// Attached by command, whatever `wanted` says.
     forced: BTreeSet<u32>,
     /// Detached by command, likewise.
@@ -103,7 +109,7 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// None is looked at yet; `wanted` are globs of TAP names.
+    /// None is looked at yet; `wanted` are globs of TAP names, `policies` theirs.
     pub fn new(
         maps: Maps,
         pins: Arc<RwLock<Pins>>,
@@ -111,6 +117,7 @@ impl Ports {
         classifier: u32,
         attacher: EgressAttacher,
         wanted: Vec<Pattern>,
+        policies: Policies,
     ) -> Self {
         // Those that a former daemon has left keep their numbers.
         let left = maps.ports().unwrap_or_default();
@@ -123,6 +130,8 @@ impl Ports {
             classifier,
             attacher,
             wanted,
+            policies,
+            ordered: BTreeMap::new(),
             forced: BTreeSet::new(),
             released: BTreeSet::new(),
             taps: BTreeMap::new(),
@@ -152,10 +161,14 @@ impl Ports {
             return self.changed(tap);
         }
         // A refusal is tried again when the TAP changes, and every time all of them are looked at.
-        let wanted = self.forced.contains(&index)
-            || self.wanted.iter().any(|glob| glob.matches(&tap.name))
-            || self.is_left(index);
-        if !wanted || self.released.contains(&index) {
+        if !self.is_wanted(&tap) {
+            // A former daemon was told to protect it.
+            if self.released.contains(&index) || !self.is_left(index) {
+                return Vec::new();
+            }
+            self.forced.insert(index);
+        }
+        if self.released.contains(&index) {
             return Vec::new();
         }
         match self.protect(&tap) {
@@ -177,6 +190,7 @@ impl Ports {
     /// An interface is gone.
     pub fn gone(&mut self, index: u32) -> Vec<Input> {
         self.taps.remove(&index);
+        self.ordered.remove(&index);
         self.bridges.remove(&index);
         self.forced.remove(&index);
         self.released.remove(&index);
@@ -264,6 +278,11 @@ impl Ports {
         };
     }
 
+    /// The host's own MAC on this port.
+    pub fn host_mac(&self, index: u32) -> Option<Mac> {
+        self.ports.get(&index).map(|port| port.tap.mac)
+    }
+
     /// Whether the egress side of this port is still being attached.
     pub fn is_pending(&self, index: u32) -> bool {
         self.ports.get(&index).is_some_and(|port| matches!(port.egress, EgressState::Pending))
@@ -313,9 +332,9 @@ impl Ports {
     fn protect(&mut self, tap: &Tap) -> Result<Input, PortError> {
         let (index, name) = (tap.index, Arc::clone(&tap.name));
         let at = |source| PortError::Maps { tap: Arc::clone(&name), source };
-        let left = self.left(tap);
-        let mut policy = left.unwrap_or_else(|| Policy::default().entry());
-        let is_same_guest = left.is_some() && is_same_guest(&policy, tap);
+        let (asked, left) = (self.asked(tap), self.left(tap));
+        let mut policy = policy::entry(&asked, &left.unwrap_or_default());
+        let is_same_guest = left.is_some() && self.is_same_guest(&policy, &asked, tap);
         self.describe(&mut policy, tap, is_same_guest);
         let entries = match left {
             Some(_) => self.maps.set_policy(index, &policy),
@@ -329,11 +348,11 @@ impl Ports {
         let ingress = ingress.inspect_err(|_| self.maps.remove_port(index))?;
         let done = if left.is_some() { "taken over" } else { "attached" };
         info!(tap = %name, ifindex = index, hook = ingress.hook().name(), "{done}");
-        let port = Port { tap: tap.clone(), policy, ingress, egress: EgressState::Pending };
+        let port = Port { tap: tap.clone(), asked, policy, ingress, egress: EgressState::Pending };
         self.attacher.attach(Job { tap: Arc::clone(&name), index, epoch: policy.epoch });
         self.refused.remove(&index);
         self.ports.insert(index, port);
-        Ok(Input::Port { index, name, epoch: policy.epoch })
+        Ok(Input::Port { index, name, epoch: policy.epoch, up: tap.up })
     }
 
     fn changed(&mut self, tap: Tap) -> Vec<Input> {
@@ -342,17 +361,27 @@ impl Ports {
             return Vec::new();
         }
         debug!(?tap, "changed");
-        let mut policy = port.policy;
-        let is_same_guest = is_same_guest(&policy, &tap);
+        // Another name may mean another policy.
+        let asked = self.asked(&tap);
+        let mut policy = policy::entry(&asked, &port.policy);
+        let is_same_guest = self.is_same_guest(&policy, &asked, &tap);
         self.describe(&mut policy, &tap, is_same_guest);
         if let Err(error) = self.maps.set_policy(tap.index, &policy) {
             warn!("{}: {error}", tap.name);
         }
-        let (index, name, epoch) = (tap.index, Arc::clone(&tap.name), policy.epoch);
+        let (index, name, epoch, up) = (tap.index, Arc::clone(&tap.name), policy.epoch, tap.up);
         if let Some(port) = self.ports.get_mut(&index) {
-            (port.tap, port.policy) = (tap, policy);
+            (port.tap, port.asked, port.policy) = (tap, asked, policy);
         }
-        vec![Input::Port { index, name, epoch }]
+        vec![Input::Port { index, name, epoch, up }]
+    }
+
+    /// Whether a port's guest goes on: the VMM has not closed the TAP since, the TAP has not moved to another
+    /// link, where others were first, and its MAC is not one that the policy now forbids.
+    fn is_same_guest(&self, policy: &PortPolicy, asked: &Policy, tap: &Tap) -> bool {
+        policy.carrier_losses == tap.carrier_losses
+            && policy.link == tap.link
+            && !policy::is_another_guest(&self.maps, tap.index, policy, asked)
     }
 
     /// Writes into a policy what the TAP itself brings.
@@ -385,9 +414,4 @@ impl Ports {
         self.maps.remove_port(index);
         vec![Input::PortGone(index)]
     }
-}
-
-/// The VMM has not closed the TAP since, and the TAP has not moved to another link, where others were first.
-fn is_same_guest(policy: &PortPolicy, tap: &Tap) -> bool {
-    policy.carrier_losses == tap.carrier_losses && policy.link == tap.link
 }

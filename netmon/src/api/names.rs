@@ -55,7 +55,7 @@ enum Name<'a> {
 impl<'a> Name<'a> {
     fn parse(name: &'a str) -> Result<Self, NotOne> {
         let no_name = || NotOne::NoName(name.to_owned());
-        if let Some(mac) = mac(name) {
+        if let Ok(mac) = name.parse() {
             Ok(Self::Mac(mac))
         } else if let Ok(address) = name.parse() {
             Err(NotOne::NoScope(address))
@@ -78,17 +78,6 @@ impl<'a> Name<'a> {
             }
         }
     }
-}
-
-/// Six octets in hexadecimal with colons between, in either case.
-fn mac(text: &str) -> Option<Mac> {
-    let mut octets = [0; 6];
-    let mut parts = text.split(':');
-    for octet in &mut octets {
-        let part = parts.next().filter(|part| part.len() == 2 && !part.starts_with('+'))?;
-        *octet = u8::from_str_radix(part, 16).ok()?;
-    }
-    parts.next().is_none().then(|| Mac::new(octets))
 }
 
 /// The one endpoint that `name` means. Of several behind one TAP, the first: `endpoints` come by TAP, then

@@ -12,11 +12,11 @@ use tonic::{Request, Response, Status, transport::server::UdsConnectInfo};
 use super::{
     Feeds,
     names::{self, tap_name},
-    refused, translate,
+    policy, refused, translate,
     watch::{BUFFER, feed, first},
 };
 use crate::{
-    command::{Command, Commands},
+    command::{Command, Commands, PolicyOrder},
     kernel::privilege,
 };
 
@@ -169,6 +169,22 @@ impl NetmonService for Service {
         let answer = self.ask(|answer| Command::Detach(tap, answer)).await?;
         answer.map_err(|error| translate::refused(&error))?;
         Ok(Response::new(v0::NetmonServiceDetachPortResponse {}))
+    }
+
+    async fn set_port_policy(
+        &self,
+        request: Request<v0::NetmonServiceSetPortPolicyRequest>,
+    ) -> Result<Response<v0::NetmonServiceSetPortPolicyResponse>, Status> {
+        let tap = changed(&request, |request| &request.tap)?;
+        let v0::NetmonServiceSetPortPolicyRequest { reset, change, .. } = request.into_inner();
+        let change = policy::read(&change.unwrap_or_default())
+            .map_err(|refused| Status::invalid_argument(refused.to_string()))?;
+        let order = PolicyOrder { tap, reset, change };
+        let answer = self.ask(|answer| Command::SetPolicy(order, answer)).await?;
+        let port = answer.map_err(|error| translate::refused(&error))?;
+        Ok(Response::new(v0::NetmonServiceSetPortPolicyResponse {
+            port: Some(translate::port(&port)),
+        }))
     }
 
     async fn get_drops(

@@ -110,7 +110,7 @@ impl Maps {
         self.set_policy(index, policy)
     }
 
-    /// A port's policy; `None` where there is no such port.
+    /// A port's policy, as the programs see it; `None` where there is none.
     pub fn policy(&self, index: u32) -> Option<PortPolicy> {
         self.policies.get(&index, 0).ok().map(value)
     }

@@ -7,6 +7,7 @@
 //! - [`link`]: what holds a program on a hook
 //! - [`maps`]: the tables, typed
 //! - [`events`]: **collect**, the ring buffer
+//! - [`packet`]: frames from the host to a guest
 //! - [`privilege`], [`seccomp`]: what the daemon may do, and no longer
 
 pub mod adopt;
@@ -18,6 +19,7 @@ mod layout;
 pub mod link;
 pub mod load;
 pub mod maps;
+pub mod packet;
 pub mod pins;
 pub mod privilege;
 pub mod seccomp;

@@ -1,9 +1,11 @@
 //! What is pinned in the instance's directory: there enforcement lives on when the daemon does not.
 //!
-//!     DIR/v1/netns_4026531840      whose TAPs these are
-//!     DIR/v1/maps/BINDINGS         …
-//!     DIR/v1/programs/guest_to_host
-//!     DIR/v1/links/7_xdp_native    the TAP with index 7
+//! ```text
+//! DIR/v1/netns_4026531840      whose TAPs these are
+//! DIR/v1/maps/BINDINGS         …
+//! DIR/v1/programs/guest_to_host
+//! DIR/v1/links/7_xdp_native    the TAP with index 7
+//! ```
 //!
 //! `v1` is the version of the ABI. A set is built aside, as `DIR/new`, and renamed when it is whole: a half one
 //! is nobody's, and removed. A set of an older version, or one that was damaged, is kept as long as its links

@@ -14,11 +14,15 @@ use nix::unistd::geteuid;
 
 use super::seccomp;
 
-/// What `netmon run` cannot start without: it loads programs, of the kinds of the network, and these add to
-/// pointers into packets what a guest has written there (in `retrieve_ptr_limit` of the verifier, an unknown
-/// offset into a packet is for holders of CAP_PERFMON only).
-const NEEDED: [Capability; 3] =
-    [Capability::CAP_BPF, Capability::CAP_NET_ADMIN, Capability::CAP_PERFMON];
+/// What `netmon run` cannot start without: it loads programs, of the kinds of the network; it opens the packet
+/// socket that asks the quiet guests; and the programs add to pointers into packets what a guest has written
+/// there (in `retrieve_ptr_limit` of the verifier, that is for holders of CAP_PERFMON only).
+const NEEDED: [Capability; 4] = [
+    Capability::CAP_BPF,
+    Capability::CAP_NET_ADMIN,
+    Capability::CAP_NET_RAW,
+    Capability::CAP_PERFMON,
+];
 
 /// How long the runtime's threads may take to drop theirs.
 const DROP: Duration = Duration::from_secs(5);
@@ -81,7 +85,8 @@ pub fn check() -> Result<(), PrivilegeError> {
     // What these were split from (Linux 5.8), and still stands for them.
     let has_all = effective.contains(&Capability::CAP_SYS_ADMIN);
     let has = |needed: &Capability| {
-        effective.contains(needed) || (has_all && *needed != Capability::CAP_NET_ADMIN)
+        effective.contains(needed)
+            || (has_all && matches!(needed, Capability::CAP_BPF | Capability::CAP_PERFMON))
     };
     let missing: Vec<_> = NEEDED.into_iter().filter(|needed| !has(needed)).collect();
     if missing.is_empty() {

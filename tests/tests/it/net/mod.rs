@@ -8,7 +8,9 @@ mod foreign;
 mod life;
 mod neighbors;
 mod pins;
+mod policy;
 mod privilege;
+mod quiet;
 mod service;
 mod survive;
 
@@ -48,6 +50,19 @@ fn drops(daemon: &Daemon<'_>) -> anyhow::Result<Vec<String>> {
         format!("{} {} {} {}", text("tap"), text("direction"), text("reason"), row["packets"])
     };
     Ok(rows.as_array().into_iter().flatten().map(line).collect())
+}
+
+/// `tap0 ingress arp dropped 1`, of each row of refused frames.
+fn refused(daemon: &Daemon<'_>) -> anyhow::Result<Vec<String>> {
+    let rows = daemon.json("drops")?;
+    let line = |row: &Value| {
+        let text = |name: &str| row[name].as_str().unwrap_or("?").to_owned();
+        let [tap, direction, reason, action] = ["tap", "direction", "reason", "action"].map(text);
+        format!("{tap} {direction} {reason} {action} {}", row["packets"])
+    };
+    let mut lines: Vec<_> = rows.as_array().into_iter().flatten().map(line).collect();
+    lines.sort();
+    Ok(lines)
 }
 
 /// Sends frames, and then a last one that passes: what the witness has seen before it is all there was.

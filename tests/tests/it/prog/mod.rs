@@ -7,6 +7,7 @@ mod ingress;
 mod memory;
 mod neighbor_discovery;
 mod object;
+mod policy;
 mod seccomp;
 
 use netmon::{
