@@ -29,6 +29,17 @@ impl ServiceManager {
     }
 }
 
+/// The configuration is reloaded, or refused, while it is so said.
+pub fn reload<T>(work: impl FnOnce() -> T) -> T {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Err(error) => warn!("the service manager cannot be told: {error}"),
+    }
+    let done = work();
+    tell(&[NotifyState::Ready]);
+    done
+}
+
 /// The daemon ends as it was asked to.
 pub fn stopping() {
     tell(&[NotifyState::Stopping, NotifyState::Status("ending; the TAPs stay as they are")]);
