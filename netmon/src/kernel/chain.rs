@@ -60,8 +60,10 @@ fn query(interface: u32, ids: &mut [u32; ROOM]) -> io::Result<usize> {
     attr.query.prog_ids = ids.as_mut_ptr() as u64;
     attr.query.__bindgen_anon_2.prog_cnt = ROOM as u32;
     syscall::bpf(bpf_cmd::BPF_PROG_QUERY, &mut attr)?;
+    // SAFETY: these are the attributes of a query.
+    let answer = unsafe { attr.query };
     // SAFETY: both members of the union are the same number.
-    Ok(unsafe { attr.query.__bindgen_anon_2.prog_cnt } as usize)
+    Ok(unsafe { answer.__bindgen_anon_2.prog_cnt } as usize)
 }
 
 /// The process that asks. It ends with this.
