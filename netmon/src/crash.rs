@@ -1,7 +1,7 @@
 //! Where a test may kill the daemon: between any two steps that change what the kernel holds.
 //!
 //! Debug builds only: `NETMON_CRASH_AT=links/created` is SIGKILL when that point is reached, `…:3` when it
-//! is reached the third time. A release build has none of it.
+//! is reached the third time. `NETMON_PANIC_AT` is a panic of the thread instead. A release build has none of it.
 
 /// Every point, in the order of a first start; tests go through all of them.
 pub const POINTS: [&str; 14] = [
@@ -28,9 +28,12 @@ pub fn point(name: &'static str) {
 
     static REACHED: AtomicU32 = AtomicU32::new(0);
     debug_assert!(POINTS.contains(&name), "{name}");
-    let Ok(asked) = std::env::var("NETMON_CRASH_AT") else { return };
+    let crash = std::env::var("NETMON_CRASH_AT");
+    let is_crash = crash.is_ok();
+    let Ok(asked) = crash.or_else(|_| std::env::var("NETMON_PANIC_AT")) else { return };
     let (asked, times) = asked.split_once(':').unwrap_or((&asked, "1"));
     if asked == name && REACHED.fetch_add(1, Ordering::Relaxed) + 1 == times.parse().unwrap_or(1) {
+        assert!(is_crash, "asked to panic at {name}");
         let this = nix::unistd::getpid();
         let _dead = nix::sys::signal::kill(this, nix::sys::signal::Signal::SIGKILL);
         std::thread::park();

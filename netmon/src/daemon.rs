@@ -14,6 +14,7 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow};
+use futures::future::OptionFuture;
 use netmon_common::{
     abi::{Event, Sample},
     limits,
@@ -33,12 +34,15 @@ use crate::{
     endpoints::{Due, EndpointTable, Input},
     kernel::{
         attach::{Done, EgressAttacher},
+        chain::ChainReader,
         events::Records,
         instance::Instance,
         load,
         pins::{self, Pins},
+        privilege::{self, Kept},
     },
     links::{AllLinks, LinkNews, Links},
+    notify::{self, ServiceManager},
     ports::{PortError, Ports},
     probe::Prober,
     socket,
@@ -54,15 +58,21 @@ const TICK: Duration = Duration::from_millis(250);
 /// it is the bound on how long any lost message goes unnoticed.
 const RECONCILE: Duration = Duration::from_secs(5);
 
-/// How long the readers get to end when the daemon does.
-const DRAIN: Duration = Duration::from_secs(2);
+/// How long the readers get to end when the daemon does, and then what else still runs.
+pub const DRAIN: Duration = Duration::from_secs(2);
 
-/// Runs with what was asked for until SIGTERM or SIGINT; SIGHUP asks `source` again.
+/// Runs with what was asked for until SIGTERM or SIGINT; SIGHUP asks `source` again. Of its privileges it keeps
+/// `kept`. `chains` tells who else is on the egress hooks.
 ///
 /// # Errors
 ///
 /// Something that it needs at start is not to be had, or a part that must not end has ended.
-pub async fn run(options: Options, source: Source) -> anyhow::Result<()> {
+pub async fn run(
+    options: Options,
+    source: Source,
+    kept: Kept,
+    chains: Option<ChainReader>,
+) -> anyhow::Result<()> {
     let _instance = Instance::take(&options.bpffs)?;
     let (listener, _socket) = socket::listen(&options.socket)?;
     let mut pins = Pins::find(&options.bpffs)?;
@@ -71,9 +81,13 @@ pub async fn run(options: Options, source: Source) -> anyhow::Result<()> {
     let pins = Arc::new(RwLock::new(pins));
     let links = Links::open()?;
     let classifier = loaded.classifier.id;
-    let (attacher, egress_done) = EgressAttacher::start(loaded.classifier, Arc::clone(&pins))?;
     // What it holds in the kernel is held by the pins, too.
     drop(loaded.object);
+    let prober = Prober::open()?;
+    let level = privilege::drop_all(kept)?;
+    info!(capabilities = %level.capabilities.join(" "), filtered = level.is_filtered, "privileges kept");
+    // Threads that are started from here on have no more than this one has.
+    let (attacher, egress_done) = EgressAttacher::start(loaded.classifier, Arc::clone(&pins))?;
     let Options { taps, policies, .. } = options.clone();
     let ports = Ports::new(loaded.maps, pins, loaded.xdp, classifier, attacher, taps, policies);
     // The life's number: another one for each start of the daemon.
@@ -85,7 +99,7 @@ pub async fn run(options: Options, source: Source) -> anyhow::Result<()> {
     let daemon = Daemon {
         options: options.clone(),
         source,
-        prober: Prober::open()?,
+        prober,
         table: EndpointTable::new(options.timers),
         publisher,
         drops: drops.clone(),
@@ -95,7 +109,10 @@ pub async fn run(options: Options, source: Source) -> anyhow::Result<()> {
         is_adopted: false,
         reconciled: None,
         links_read: None,
+        chains,
+        manager: ServiceManager::default(),
     };
+    let chain_reader = daemon.chains.as_ref().map(ChainReader::ended).transpose()?;
 
     let (stop, stopped) = oneshot::channel::<()>();
     let mut server = tokio::spawn(api::serve(listener, Feeds { view, drops }, commands, async {
@@ -105,8 +122,14 @@ pub async fn run(options: Options, source: Source) -> anyhow::Result<()> {
         result = daemon.serve(links, loaded.events, loaded.samples, egress_done, asked) => result,
         // Nobody asked it to end.
         ended = &mut server => Err(anyhow!("the API server ended: {ended:?}")),
+        Some(()) = OptionFuture::from(chain_reader) => {
+            Err(anyhow!("the process that reads egress chains ended"))
+        }
         signal = terminated() => signal.context("signals"),
     };
+    if result.is_ok() {
+        notify::stopping();
+    }
     drop(stop);
     if result.is_ok() && tokio::time::timeout(DRAIN, server).await.is_err() {
         warn!("API streams were cut off after {DRAIN:?}");
@@ -135,6 +158,9 @@ struct Daemon {
     reconciled: Option<Instant>,
     /// When all links were looked at; `None`: it is to be done.
     links_read: Option<Instant>,
+    /// `None`: this kernel has no TCX.
+    chains: Option<ChainReader>,
+    manager: ServiceManager,
 }
 
 impl Daemon {
@@ -164,7 +190,7 @@ impl Daemon {
                     keys.filter_map(|key| Some(Input::Binding(key, self.ports.maps().binding(&key)?))).collect()
                 }
                 Some(command) = commands.recv() => self.command(command, &links).await,
-                Some(()) = hangup.recv() => self.reload(),
+                Some(()) = hangup.recv() => notify::reload(|| self.reload()),
                 batch = samples.next() => {
                     for sample in batch? {
                         self.drops.tell(&sample, self.ports.name(sample.interface));
@@ -292,6 +318,9 @@ impl Daemon {
         self.reconciled = Some(Instant::now());
         match self.ports.maps().bindings() {
             Ok(bindings) => {
+                if self.links_read.is_some_and(|at| at.elapsed() <= RECONCILE * 2) {
+                    self.manager.reconciled(self.ports.protected());
+                }
                 let is_current = |(_, binding): &(_, _)| self.table.is_current(binding);
                 let (current, former): (Vec<_>, Vec<_>) =
                     bindings.into_iter().partition(is_current);

@@ -12,6 +12,7 @@
 //! - [`view`]: what readers see of it
 //! - [`drops`]: what readers see of the frames that are refused
 //! - [`api`], [`cli`]: **show**, translation only
+//! - [`notify`]: what the service manager is told
 //! - [`daemon`]: wires them; the file to read first
 
 pub mod api;
@@ -24,6 +25,7 @@ pub mod drops;
 pub mod endpoints;
 pub mod kernel;
 pub mod links;
+pub mod notify;
 pub mod policy;
 pub mod ports;
 pub mod probe;

@@ -281,12 +281,6 @@ impl Ports {
         }
     }
 
-    /// The ports whose egress program is a clsact filter, and which program that should be.
-    pub fn clsact_ports(&self) -> Vec<u32> {
-        let is_clsact = |port: &Port| matches!(port.egress, EgressState::On(Egress::Clsact(_)));
-        self.ports.iter().filter(|(_, port)| is_clsact(port)).map(|(index, _)| *index).collect()
-    }
-
     fn find(&self, name: &Arc<str>) -> Result<&Tap, PortError> {
         let tap = self.taps.values().find(|tap| tap.name == *name);
         tap.ok_or_else(|| match nix::net::if_::if_nametoindex(name.as_ref()) {

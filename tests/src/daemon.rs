@@ -5,7 +5,7 @@ use std::{
     fs::File,
     os::unix::fs::FileExt as _,
     path::PathBuf,
-    process::{Child, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
 };
 
 use anyhow::{Context as _, bail};
@@ -79,7 +79,18 @@ impl<'a> Daemon<'a> {
     ///
     /// It has ended instead, with what it said.
     pub fn start(host: &'a Host, words: &str) -> anyhow::Result<Self> {
-        let mut daemon = Self::spawn(host, words, &[])?;
+        let mut command = host.command(binary());
+        command.arg("run").args(words.split_whitespace());
+        Self::of(host, command)
+    }
+
+    /// As [`start`](Self::start), by a command that comes to `netmon run`.
+    ///
+    /// # Errors
+    ///
+    /// It has ended instead, with what it said.
+    pub fn of(host: &'a Host, command: Command) -> anyhow::Result<Self> {
+        let mut daemon = Self::spawn_command(host, command)?;
         wait::until("an answer of the daemon", || {
             if let Some(status) = daemon.child.try_wait()? {
                 bail!("netmon run: {status}: {}", daemon.log());
@@ -95,11 +106,15 @@ impl<'a> Daemon<'a> {
     ///
     /// It could not be started.
     pub fn spawn(host: &'a Host, words: &str, variables: &[(&str, &str)]) -> anyhow::Result<Self> {
+        let mut command = host.command(binary());
+        command.arg("run").args(words.split_whitespace()).envs(variables.iter().copied());
+        Self::spawn_command(host, command)
+    }
+
+    fn spawn_command(host: &'a Host, mut command: Command) -> anyhow::Result<Self> {
         // Without a name: nothing is left of it, however the test ends.
         let log = File::from(memfd_create(c"netmon-log", MFdFlags::MFD_CLOEXEC)?);
-        let mut command = host.command(binary());
-        command.arg("run").args(words.split_whitespace()).env("RUST_LOG", "netmon=debug");
-        command.envs(variables.iter().copied());
+        command.env("RUST_LOG", "netmon=debug");
         let child = command.stdout(Stdio::null()).stderr(log.try_clone()?).spawn()?;
         Ok(Self { host, child, log, silent: false })
     }

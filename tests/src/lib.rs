@@ -16,5 +16,6 @@ pub mod oracle;
 pub mod pcap;
 pub mod snapshot;
 pub mod tap;
+pub mod unit;
 pub mod wait;
 pub mod witness;

@@ -40,6 +40,7 @@ const PROGRAMS: &[(&str, Package)] = &[
         "ip",
         Package { name: "iproute2", reason: "namespaces, bridges and addresses of tests and demo" },
     ),
+    ("systemd-analyze", Package { name: "systemd", reason: "checks the unit of the service" }),
     ("ping", Package { name: "iputils-ping", reason: "asks whether a guest still answers" }),
 ];
 

@@ -15,7 +15,10 @@ use super::{
     policy, refused, translate,
     watch::{BUFFER, feed, first},
 };
-use crate::command::{Command, Commands, PolicyOrder};
+use crate::{
+    command::{Command, Commands, PolicyOrder},
+    kernel::privilege,
+};
 
 pub(super) struct Service {
     feeds: Feeds,
@@ -141,7 +144,9 @@ impl NetmonService for Service {
     ) -> Result<Response<v0::NetmonServiceListPortsResponse>, Status> {
         let ports = self.ask(Command::ListPorts).await?;
         let ports = ports.iter().map(translate::port).collect();
-        Ok(Response::new(v0::NetmonServiceListPortsResponse { ports }))
+        let level = privilege::level().map_err(|error| Status::internal(error.to_string()))?;
+        let privileges = Some(translate::privileges(level));
+        Ok(Response::new(v0::NetmonServiceListPortsResponse { ports, privileges }))
     }
 
     async fn attach_port(

@@ -11,7 +11,7 @@ use crate::{
     command::{Counters, EgressHook, IngressHook, PortStatus, Protection},
     drops::{Ipv6, Refused},
     endpoints::{Change, Endpoint, State},
-    kernel::attach::AttachError,
+    kernel::{attach::AttachError, privilege::Level},
     ports::PortError,
     view::Revision,
 };
@@ -76,6 +76,10 @@ pub(super) fn port(port: &PortStatus) -> v0::Port {
         why,
         policy: Some(policy::written(port.policy.clone().into())),
     }
+}
+
+pub(super) fn privileges(level: Level) -> v0::Privileges {
+    v0::Privileges { capabilities: level.capabilities, seccomp: level.is_filtered }
 }
 
 pub(super) fn counters(counters: &Counters) -> v0::NetmonServiceGetDropsResponse {

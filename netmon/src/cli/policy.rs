@@ -115,7 +115,7 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
         };
         client.set_port_policy(ask(request)).await?.into_inner().port
     } else {
-        ports::list(&mut client).await?.into_iter().find(|port| port.tap == tap)
+        ports::list(&mut client).await?.ports.into_iter().find(|port| port.tap == tap)
     };
     let policy = port.and_then(|port| port.policy).ok_or_else(|| {
         Failure::Failed(format!("{tap}: no such port (netmon ports lists those attached)"))

@@ -30,7 +30,8 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args) -> Result<(), Failure> {
-    let ports = list(&mut args.daemon.connect().await?).await?;
+    let v0::NetmonServiceListPortsResponse { ports, .. } =
+        list(&mut args.daemon.connect().await?).await?;
     match args.output {
         Format::Json => output::json(&ports.iter().map(rows::Port::from).collect::<Vec<_>>()),
         Format::Table if ports.is_empty() => {
@@ -44,8 +45,10 @@ pub(super) async fn run(args: &Args) -> Result<(), Failure> {
 /// For people, where there is no port at all.
 pub(super) const NONE: &str = "nothing attached: there is no TAP that the daemon's globs name";
 
-pub(super) async fn list(client: &mut Client) -> Result<Vec<v0::Port>, Failure> {
-    Ok(client.list_ports(ask(v0::NetmonServiceListPortsRequest {})).await?.into_inner().ports)
+pub(super) async fn list(
+    client: &mut Client,
+) -> Result<v0::NetmonServiceListPortsResponse, Failure> {
+    Ok(client.list_ports(ask(v0::NetmonServiceListPortsRequest {})).await?.into_inner())
 }
 
 pub(super) const HEAD: [&str; 7] =

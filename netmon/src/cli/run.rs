@@ -3,6 +3,7 @@
 use std::{
     io::{self, IsTerminal as _},
     path::PathBuf,
+    process,
     time::Duration,
 };
 
@@ -14,12 +15,17 @@ use crate::{
     config::{Config, Options, Source},
     daemon,
     endpoints::Timers,
+    kernel::{
+        chain::ChainReader,
+        privilege::{self, Kept, PrivilegeError},
+    },
     policy::{Mode, Profile},
 };
 
 const EXAMPLES: &str = "\
-It needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW. SIGTERM and SIGINT end
-it (0); enforcement stays until `netmon teardown`.
+It needs root, or CAP_BPF, CAP_NET_ADMIN, CAP_NET_RAW and CAP_PERFMON, and keeps
+none of it once it has started. SIGTERM and SIGINT end it (0); enforcement stays
+until `netmon teardown`.
 Flags win over the configuration (netmon check-config --sample explains it);
 SIGHUP reloads that, as a whole or, if it is bad, not at all. At start, a bad
 one fails (64). RUST_LOG chooses what it logs: RUST_LOG=netmon=debug.
@@ -53,6 +59,10 @@ pub(super) struct Args {
     /// End enforcement with the daemon; without this, it stays
     #[arg(long)]
     detach_on_exit: bool,
+    /// Keep CAP_NET_ADMIN after start, so that a TAP whose TCX chain is full gets a clsact filter; a kernel
+    /// without TCX (before 6.6) implies it
+    #[arg(long)]
+    keep_capabilities: bool,
     /// How to log, on stderr
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     log: Log,
@@ -84,10 +94,25 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let flags = Config { taps, socket, bpffs, mode, profile, rules: Vec::new() };
     let source = Source { flags, file: args.config };
     let options = Options { detach_on_exit, timers, ..source.load()? };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime
-        .block_on(daemon::run(options, source))
-        .map_err(|error| Failure::Failed(format!("{error:#}")))
+    let failed = |error: PrivilegeError| Failure::Failed(error.to_string());
+    privilege::check().map_err(failed)?;
+    // A process of its own, and so before this one has threads.
+    let chains = ChainReader::start().map_err(failed)?;
+    let needs_clsact = args.keep_capabilities || chains.is_none();
+    let kept = if needs_clsact { Kept::NetAdmin } else { Kept::Nothing };
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    // Only this thread needs its capabilities, until all is set up.
+    runtime.enable_all().on_thread_start(move || {
+        if let Err(error) = privilege::drop_on_this_thread(kept) {
+            tracing::error!("{error}");
+            process::abort();
+        }
+    });
+    let runtime = runtime.build()?;
+    let result = runtime.block_on(daemon::run(options, source, kept, chains));
+    // What has not ended by now never will.
+    runtime.shutdown_timeout(daemon::DRAIN);
+    result.map_err(|error| Failure::Failed(format!("{error:#}")))
 }
 
 fn start_log(format: Log) -> Result<(), Failure> {

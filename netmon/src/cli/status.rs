@@ -15,6 +15,7 @@ observed     both are judged, nothing is dropped: mode observe
 open         both are counted, nothing is judged: profile open
 partial      one direction is judged only, and why
 unprotected  none is, and why
+The last line, for people only, is what the daemon itself may still do.
 
 The first three are as asked for, by the configuration or netmon policy: with
 them, --check succeeds.
@@ -36,7 +37,8 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args) -> Result<(), Failure> {
-    let ports = ports::list(&mut args.daemon.connect().await?).await?;
+    let v0::NetmonServiceListPortsResponse { ports, privileges } =
+        ports::list(&mut args.daemon.connect().await?).await?;
     let printed = match args.output {
         Format::Json => output::json(&ports.iter().map(rows::Status::from).collect::<Vec<_>>()),
         Format::Table if ports.is_empty() => {
@@ -44,6 +46,13 @@ pub(super) async fn run(args: &Args) -> Result<(), Failure> {
             Ok(())
         }
         Format::Table => output::table(HEAD, &[], ports.iter().map(row)),
+    };
+    let printed = match (args.output, &privileges) {
+        (Format::Table, Some(privileges)) => {
+            let space = if ports.is_empty() { "" } else { "\n" };
+            printed.and_then(|()| output::text(&format!("{space}{}", daemon(privileges))))
+        }
+        _ => printed,
     };
     // The check holds, be its output read or not.
     if args.check { checked(&ports).and(printed) } else { printed }
@@ -64,6 +73,13 @@ const HEAD: [&str; 3] = ["TAP", "PROTECTION", "HOW"];
 
 fn row(port: &v0::Port) -> [String; 3] {
     [port.tap.clone(), rows::protection(port.protection()).to_owned(), how(port)]
+}
+
+/// What the daemon itself may do.
+pub(super) fn daemon(privileges: &v0::Privileges) -> String {
+    let v0::Privileges { capabilities, seccomp } = privileges;
+    let held = if capabilities.is_empty() { "none".to_owned() } else { capabilities.join(" ") };
+    format!("daemon  capabilities: {held}; seccomp: {}", if *seccomp { "on" } else { "off" })
 }
 
 /// By which hooks, or why not.

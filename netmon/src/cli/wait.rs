@@ -94,7 +94,7 @@ pub(super) async fn run(args: &Args) -> Result<(), Failure> {
     let Ok(ports) = time::timeout(LAST_ASK, ports::list(&mut client)).await else {
         return Err(Failure::Unreachable("the daemon does not answer".to_owned()));
     };
-    let is_port = ports?.iter().any(|port| port.tap == args.tap);
+    let is_port = ports?.ports.iter().any(|port| port.tap == args.tap);
     Err(too_late(args, behind.was_there || is_port))
 }
 
@@ -130,7 +130,9 @@ async fn follow(client: &mut Client, goal: Goal, behind: &mut Behind) -> Result<
 
 async fn confined(client: &mut Client, behind: &mut Behind) -> Result<(), Failure> {
     loop {
-        if let Some(port) = ports::list(client).await?.iter().find(|port| port.tap == behind.tap) {
+        if let Some(port) =
+            ports::list(client).await?.ports.iter().find(|port| port.tap == behind.tap)
+        {
             behind.was_there = true;
             if port.protection() == v0::Protection::Confined {
                 return Ok(());

@@ -91,7 +91,10 @@ impl Daemon {
             // Gone meanwhile: then there are none.
             filters.insert(index, links.egress_filters(index).await.unwrap_or_default());
         }
-        self.ports.status(&filters)
+        let reader = self.chains.as_ref();
+        let chains =
+            reader.map(|chains| self.ports.tcx_ports().map(|index| (index, chains.egress(index))));
+        self.ports.status(&filters, &chains.into_iter().flatten().collect())
     }
 
     async fn reply_status(

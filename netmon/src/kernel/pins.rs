@@ -13,9 +13,12 @@
 
 use std::{
     ffi::OsStr,
-    fs,
+    fs::{self, DirBuilder},
     io::{self, ErrorKind},
-    os::{fd::AsFd as _, unix::fs::MetadataExt as _},
+    os::{
+        fd::AsFd as _,
+        unix::fs::{DirBuilderExt as _, MetadataExt as _},
+    },
     path::{Path, PathBuf},
 };
 
@@ -109,7 +112,7 @@ impl Pins {
         self.root = self.instance.join("new");
         for name in ["", "maps", "programs", "links", &namespace()?] {
             let path = self.root.join(name);
-            fs::create_dir(&path).map_err(at(&path))?;
+            directories().create(&path).map_err(at(&path))?;
         }
         crash::point("set/begun");
         Ok(())
@@ -258,11 +261,13 @@ impl Pins {
 
     /// Makes the directories anew, where somebody has removed them.
     pub fn restore_directories(&self) -> io::Result<()> {
+        let mut directories = directories();
+        directories.recursive(true);
         for name in ["maps", "programs", "links"] {
-            fs::create_dir_all(self.root.join(name))?;
+            directories.create(self.root.join(name))?;
         }
         let namespace = namespace().map_err(io::Error::other)?;
-        fs::create_dir_all(self.root.join(namespace))
+        directories.create(self.root.join(namespace))
     }
 }
 
@@ -292,6 +297,13 @@ pub fn teardown(instance: &Path) -> Result<(), PinsError> {
         fs::remove_dir_all(&set).map_err(at(&set))?;
     }
     Ok(())
+}
+
+/// Makes directories that are their owner's alone.
+fn directories() -> DirBuilder {
+    let mut directories = DirBuilder::new();
+    directories.mode(0o700);
+    directories
 }
 
 fn remove(path: &Path) -> bool {

@@ -1,6 +1,6 @@
 //! What protects each port, read back from the kernel, and what became of its frames.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, io, sync::Arc};
 
 use netmon_common::{
     Kind, Reason,
@@ -16,9 +16,14 @@ use crate::{
 
 impl Ports {
     /// Each port that is wanted, as the kernel says it is. `filters` are the programs found in the clsact
-    /// filters of [`clsact_ports`](Self::clsact_ports).
-    pub fn status(&self, filters: &BTreeMap<u32, Vec<u32>>) -> Vec<PortStatus> {
-        let attached = self.ports.values().map(|port| self.port_status(port, filters));
+    /// filters of [`clsact_ports`](Self::clsact_ports), `chains` those in the chains of
+    /// [`tcx_ports`](Self::tcx_ports).
+    pub fn status(
+        &self,
+        filters: &BTreeMap<u32, Vec<u32>>,
+        chains: &BTreeMap<u32, io::Result<Vec<u32>>>,
+    ) -> Vec<PortStatus> {
+        let attached = self.ports.values().map(|port| self.port_status(port, filters, chains));
         let refused = self.refused.iter().filter_map(|(index, error)| {
             let tap = self.taps.get(index)?;
             Some(PortStatus {
@@ -36,6 +41,23 @@ impl Ports {
         let mut rows: Vec<_> = attached.chain(refused).collect();
         rows.sort_by(|a, b| a.tap.cmp(&b.tap));
         rows
+    }
+
+    /// The ports whose egress program is a clsact filter, and which program that should be.
+    pub fn clsact_ports(&self) -> Vec<u32> {
+        let is_clsact = |port: &Port| matches!(port.egress, EgressState::On(Egress::Clsact(_)));
+        self.ports.iter().filter(|(_, port)| is_clsact(port)).map(|(index, _)| *index).collect()
+    }
+
+    /// The ports whose egress program is in a TCX chain.
+    pub fn tcx_ports(&self) -> impl Iterator<Item = u32> {
+        let is_tcx = |port: &Port| matches!(port.egress, EgressState::On(Egress::Tcx(_)));
+        self.ports.iter().filter(move |(_, port)| is_tcx(port)).map(|(index, _)| *index)
+    }
+
+    /// How many TAPs are protected.
+    pub fn protected(&self) -> usize {
+        self.ports.len()
     }
 
     /// The counters of one TAP or all.
@@ -63,7 +85,34 @@ impl Ports {
         Ok(counters)
     }
 
-    fn port_status(&self, port: &Port, filters: &BTreeMap<u32, Vec<u32>>) -> PortStatus {
+    /// Why ours is not the first program on the egress hook that sees a frame.
+    fn overtaken(&self, port: &Port, chain: &io::Result<Vec<u32>>) -> Option<String> {
+        let tap = &port.tap.name;
+        match chain {
+            Ok(programs) => {
+                let before = programs.iter().take_while(|id| **id != self.classifier);
+                let before: Vec<_> = before.map(ToString::to_string).collect();
+                (!before.is_empty()).then(|| {
+                    format!(
+                        "a foreign TCX program (id {}) runs before ours, and what it lets pass we do not see \
+                         (netmon detach {tap}; netmon attach {tap} puts ours in front; bpftool prog show id tells \
+                         whose it is)",
+                        before.join(", ")
+                    )
+                })
+            }
+            Err(error) => Some(format!(
+                "whether a foreign TCX program runs before ours is not known: {error} (restart netmon)"
+            )),
+        }
+    }
+
+    fn port_status(
+        &self,
+        port: &Port,
+        filters: &BTreeMap<u32, Vec<u32>>,
+        chains: &BTreeMap<u32, io::Result<Vec<u32>>>,
+    ) -> PortStatus {
         let index = port.tap.index;
         let ingress = port.ingress.link.info();
         let ingress =
@@ -86,8 +135,9 @@ impl Ports {
             ),
         };
         let detached = "somebody detached the XDP program";
+        let overtaken = chains.get(&index).and_then(|chain| self.overtaken(port, chain));
         let protection = match (ingress, egress) {
-            (true, true) => self.judged(port),
+            (true, true) => overtaken.map_or_else(|| self.judged(port), Protection::Partial),
             (true, false) => Protection::Partial(missing),
             (false, true) => Protection::Partial(format!(
                 "{detached} (netmon detach {0}; netmon attach {0})",

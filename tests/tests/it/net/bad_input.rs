@@ -16,7 +16,7 @@ use netmon_tests::{
 use super::{confined, up};
 
 /// The object under test serves as somebody else's, too.
-fn foreign() -> anyhow::Result<aya::Ebpf> {
+pub(super) fn foreign() -> anyhow::Result<aya::Ebpf> {
     let path = std::env::var("NETMON_BPF").context("NETMON_BPF: cargo xtask test sets it")?;
     Ok(EbpfLoader::new().load(&fs::read(path)?)?)
 }
@@ -119,7 +119,7 @@ fn no_permission() -> anyhow::Result<()> {
     let host = Host::new()?;
     for (without, remedy) in [
         ("-bpf,-sys_admin", "as root, or with CAP_BPF"),
-        ("-net_raw", "packet socket: Operation not permitted (os error 1) (netmon probes"),
+        ("-net_raw", "netmon lacks CAP_NET_RAW (uid 0)"),
     ] {
         let mut command = host.command("setpriv");
         command.args(["--inh-caps=-all", &format!("--bounding-set={without}")]);

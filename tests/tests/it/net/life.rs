@@ -207,7 +207,7 @@ fn a_chain_without_room_for_tcx_gets_a_clsact_filter() -> anyhow::Result<()> {
     let host = Host::new()?;
     let _tap = up(&host, "tap0")?;
     let _links = super::bad_input::fill_tcx(&host, "tap0")?;
-    let daemon = Daemon::start(&host, "")?;
+    let daemon = Daemon::start(&host, "--keep-capabilities")?;
     confined(&daemon, "tap0")?;
     let ports = daemon.json("ports")?;
     assert_eq!(ports[0]["hook"]["egress"], "clsact", "{ports}");

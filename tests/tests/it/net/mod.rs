@@ -6,11 +6,14 @@ mod burst;
 mod confine;
 mod discover;
 mod evasion;
+mod foreign;
 mod life;
 mod neighbors;
 mod pins;
 mod policy;
+mod privilege;
 mod quiet;
+mod service;
 mod survive;
 
 use anyhow::ensure;

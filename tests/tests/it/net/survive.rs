@@ -63,6 +63,7 @@ fn a_death_at_any_step_of_a_start_is_made_good_by_the_next() -> anyhow::Result<(
         killed(&mut daemon)?;
         let daemon = Daemon::start(&host, "")?;
         confined(&daemon, "tap0").map_err(|error| error.context(point))?;
+        wait_for_dad(&host, "tap0")?;
         tap.send(&advertisement(GUEST).bytes())?;
         under_attack(&host, &tap, || {
             daemon.wait_json("endpoints", |rows| (rows.len() == 1).then_some(()))

@@ -11,6 +11,7 @@ mod memory;
 mod neighbor_discovery;
 mod object;
 mod policy;
+mod seccomp;
 mod tables;
 mod verifier;
 
