@@ -16,12 +16,24 @@ pub enum Command {
     Counters(Option<Arc<str>>, oneshot::Sender<Result<Counters, PortError>>),
     /// Protect this TAP, whatever the globs say.
     Attach(Arc<str>, oneshot::Sender<Result<PortStatus, PortError>>),
+    /// Make this the MAC that this TAP's guest is to use.
+    SetMac(Arc<str>, Mac, oneshot::Sender<Result<(), PortError>>),
     /// Take the programs off this TAP.
     Detach(Arc<str>, oneshot::Sender<Result<(), PortError>>),
 }
 
 /// The way to the loop.
 pub type Commands = mpsc::Sender<Command>;
+
+/// Asks the loop, and waits for its answer; `None`: the daemon is shutting down.
+pub async fn ask<T>(
+    commands: &Commands,
+    command: impl FnOnce(oneshot::Sender<T>) -> Command,
+) -> Option<T> {
+    let (sender, receiver) = oneshot::channel();
+    commands.send(command(sender)).await.ok()?;
+    receiver.await.ok()
+}
 
 /// A port as the kernel says it is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -39,6 +39,7 @@ use crate::{
         events::Records,
         instance::Instance,
         load::{self, CLASSIFIER},
+        tap::TapMaker,
     },
     links::{AllLinks, LinkNews, Links},
     ports::{PortError, Ports},
@@ -68,12 +69,12 @@ pub struct Options {
     pub bpffs: PathBuf,
 }
 
-/// Runs until SIGTERM or SIGINT.
+/// Runs until SIGTERM or SIGINT; `maker` was started before there was a second thread.
 ///
 /// # Errors
 ///
 /// Something that it needs at start is not to be had, or a part that must not end has ended.
-pub async fn run(options: Options) -> anyhow::Result<()> {
+pub async fn run(options: Options, maker: TapMaker) -> anyhow::Result<()> {
     let _instance = Instance::take(&options.bpffs)?;
     let listener = listen(&options.socket)?;
     let _socket = RemoveOnDrop(options.socket.clone());
@@ -99,7 +100,8 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     };
 
     let (stop, stopped) = oneshot::channel::<()>();
-    let mut server = tokio::spawn(api::serve(listener, Feeds { view, drops }, commands, async {
+    let feeds = Feeds { view, drops };
+    let mut server = tokio::spawn(api::serve(listener, feeds, commands, maker, async {
         let _sender_is_gone = stopped.await;
     }));
     info!(socket = %options.socket.display(), bpffs = %options.bpffs.display(), "netmon {}", env!("CARGO_PKG_VERSION"));
@@ -296,6 +298,10 @@ impl Daemon {
                     }
                 }
                 inputs
+            }
+            Command::SetMac(name, mac, reply) => {
+                let _gone = reply.send(self.ports.set_mac(&name, mac));
+                Vec::new()
             }
             Command::Detach(name, reply) => {
                 let mut inputs = self.all_links(links).await;

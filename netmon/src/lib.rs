@@ -6,6 +6,7 @@
 //! - [`links`]: which TAPs there are, by rtnetlink
 //! - [`policy`]: what a port's guest may do
 //! - [`ports`]: which of them are protected, and how
+//! - [`taps`]: those that netmon makes itself
 //! - [`endpoints`]: **fold**, the live map as a pure state machine
 //! - [`view`]: what readers see of it
 //! - [`drops`]: what readers see of the frames that are refused
@@ -22,5 +23,6 @@ pub mod kernel;
 pub mod links;
 pub mod policy;
 pub mod ports;
+pub mod taps;
 pub mod time;
 pub mod view;

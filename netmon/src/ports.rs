@@ -14,6 +14,7 @@ use std::{
 
 use glob::Pattern;
 use netmon_common::{
+    Mac,
     abi::{Binding, BindingKey, PortPolicy},
     limits,
 };
@@ -233,6 +234,20 @@ impl Ports {
         self.forced.remove(&index);
         self.released.insert(index);
         Ok(self.release(index))
+    }
+
+    /// Gives a port's guest its MAC, whatever the first frame's will be.
+    ///
+    /// # Errors
+    ///
+    /// There is no such port, or the table refuses.
+    pub fn set_mac(&mut self, name: &Arc<str>, mac: Mac) -> Result<(), PortError> {
+        let index = self.find(name)?.index;
+        let port = self.ports.get_mut(&index);
+        let port = port.ok_or_else(|| PortError::NotAttached(Arc::clone(name)))?;
+        port.policy.mac = mac.octets();
+        let set = self.maps.set_policy(index, &port.policy);
+        set.map_err(|source| PortError::Maps { tap: Arc::clone(name), source })
     }
 
     /// The thread has done a job. A port that is gone, or another under the same index, has no use for it:

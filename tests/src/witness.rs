@@ -13,7 +13,7 @@ use crate::{host::Host, tap::FRAME};
 pub struct Witness(OwnedFd);
 
 impl Witness {
-    /// On the interface with this index in the host's namespace.
+    /// On the interface with this index in the host's namespace; 0: on all of them, those to come included.
     ///
     /// # Errors
     ///

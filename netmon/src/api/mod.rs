@@ -24,9 +24,9 @@ use tokio_stream::{StreamExt as _, wrappers::UnixListenerStream};
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
 
-pub(crate) use self::names::{NoTapName, tap_name};
+pub(crate) use self::names::{NoTapName, guest_mac, tap_name};
 use self::service::Service;
-use crate::{command::Commands, drops::DropFeed, view::View};
+use crate::{command::Commands, drops::DropFeed, kernel::tap::TapMaker, view::View};
 
 /// What can be watched.
 #[derive(Clone, Debug)]
@@ -64,6 +64,7 @@ pub async fn serve(
     listener: UnixListener,
     feeds: Feeds,
     commands: Commands,
+    maker: TapMaker,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     // Nothing is ever sent: that the sender is dropped is the news.
@@ -76,7 +77,7 @@ pub async fn serve(
         health.set_service_status("", ServingStatus::NotServing).await;
         drop(open);
     };
-    let service = NetmonServiceServer::new(Service::new(feeds, commands, closing))
+    let service = NetmonServiceServer::new(Service::new(feeds, commands, maker, closing))
         .max_decoding_message_size(REQUEST_BYTES);
     let connections = UnixListenerStream::new(listener).then(async |connection| {
         if connection.is_err() {

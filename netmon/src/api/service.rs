@@ -11,22 +11,34 @@ use tonic::{Request, Response, Status, transport::server::UdsConnectInfo};
 
 use super::{
     Feeds,
-    names::{self, tap_name},
+    names::{self, guest_mac, tap_name},
     refused, translate,
     watch::{BUFFER, feed, first},
 };
-use crate::command::{Command, Commands};
+use crate::{
+    command::{self, Command, Commands},
+    kernel::tap::TapMaker,
+    taps::{TapOrder, Taps},
+};
 
 pub(super) struct Service {
     feeds: Feeds,
     commands: Commands,
+    taps: Taps,
     closing: watch::Receiver<()>,
     watchers: Arc<Semaphore>,
 }
 
 impl Service {
-    pub(super) fn new(feeds: Feeds, commands: Commands, closing: watch::Receiver<()>) -> Self {
-        Self { feeds, commands, closing, watchers: Arc::new(Semaphore::new(limits::WATCHERS)) }
+    pub(super) fn new(
+        feeds: Feeds,
+        commands: Commands,
+        maker: TapMaker,
+        closing: watch::Receiver<()>,
+    ) -> Self {
+        let taps = Taps::new(maker, commands.clone());
+        let watchers = Arc::new(Semaphore::new(limits::WATCHERS));
+        Self { feeds, commands, taps, closing, watchers }
     }
 
     /// Leave for one more stream.
@@ -44,9 +56,7 @@ impl Service {
         &self,
         command: impl FnOnce(oneshot::Sender<T>) -> Command,
     ) -> Result<T, Status> {
-        let (sender, receiver) = oneshot::channel();
-        self.commands.send(command(sender)).await.map_err(|_| translate::shutting_down())?;
-        receiver.await.map_err(|_| translate::shutting_down())
+        command::ask(&self.commands, command).await.ok_or_else(translate::shutting_down)
     }
 }
 
@@ -164,6 +174,29 @@ impl NetmonService for Service {
         let answer = self.ask(|answer| Command::Detach(tap, answer)).await?;
         answer.map_err(|error| translate::refused(&error))?;
         Ok(Response::new(v0::NetmonServiceDetachPortResponse {}))
+    }
+
+    async fn create_tap(
+        &self,
+        request: Request<v0::NetmonServiceCreateTapRequest>,
+    ) -> Result<Response<v0::NetmonServiceCreateTapResponse>, Status> {
+        let tap = changed(&request, |request| &request.tap)?;
+        let v0::NetmonServiceCreateTapRequest { mac, owner, multi_queue, .. } =
+            request.into_inner();
+        let mac = if mac.is_empty() { None } else { Some(guest_mac(&mac)) }.transpose();
+        let mac = mac.map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let made = self.taps.create(TapOrder { tap, mac, owner, multi_queue }).await;
+        let port = made.map_err(|error| translate::no_tap(&error))?;
+        Ok(Response::new(v0::NetmonServiceCreateTapResponse { port: Some(translate::port(&port)) }))
+    }
+
+    async fn delete_tap(
+        &self,
+        request: Request<v0::NetmonServiceDeleteTapRequest>,
+    ) -> Result<Response<v0::NetmonServiceDeleteTapResponse>, Status> {
+        let tap = changed(&request, |request| &request.tap)?;
+        self.taps.delete(tap).await.map_err(|error| translate::no_tap(&error))?;
+        Ok(Response::new(v0::NetmonServiceDeleteTapResponse {}))
     }
 
     async fn get_drops(

@@ -13,6 +13,7 @@ mod resolve;
 mod rows;
 mod run;
 mod status;
+mod tap;
 mod wait;
 mod watch;
 
@@ -67,6 +68,8 @@ enum Verb {
     Attach(attach::Args),
     /// Take the protection off a TAP, until it is attached again or made anew
     Detach(detach::Args),
+    /// Make a TAP that is confined before any guest can write, or remove one
+    Tap(tap::Args),
     /// Explain why frames are dropped
     Explain(explain::Args),
 }
@@ -91,6 +94,7 @@ fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Drops(args) => block_on(drops::run(&args)),
         Verb::Attach(args) => block_on(attach::run(args)),
         Verb::Detach(args) => block_on(detach::run(args)),
+        Verb::Tap(args) => block_on(tap::run(args)),
         Verb::Explain(args) => explain::run(&args),
     }
 }

@@ -9,7 +9,10 @@ use glob::Pattern;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use super::{client::Daemon, failure::Failure};
-use crate::daemon::{self, Options};
+use crate::{
+    daemon::{self, Options},
+    kernel::tap::TapMaker,
+};
 
 const EXAMPLES: &str = "\
 It needs root, or CAP_BPF and CAP_NET_ADMIN. SIGTERM and SIGINT end it (0).
@@ -44,8 +47,14 @@ enum Log {
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     start_log(args.log)?;
     let options = Options { taps: args.taps, socket: args.daemon.socket, bpffs: args.bpffs };
+    // Before there is a second thread.
+    let maker = TapMaker::start().map_err(|error| {
+        Failure::Failed(format!("cannot start the process that makes TAPs: {error}"))
+    })?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(daemon::run(options)).map_err(|error| Failure::Failed(format!("{error:#}")))
+    runtime
+        .block_on(daemon::run(options, maker))
+        .map_err(|error| Failure::Failed(format!("{error:#}")))
 }
 
 fn start_log(format: Log) -> Result<(), Failure> {

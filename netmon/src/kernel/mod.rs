@@ -4,6 +4,7 @@
 //! - [`attach`]: a TAP's two hooks
 //! - [`link`]: what holds a program on a hook
 //! - [`maps`]: the tables, typed
+//! - [`tap`]: TAPs of netmon's own making, and the process that makes them
 //! - [`events`]: **collect**, the ring buffer
 
 pub mod attach;
@@ -12,3 +13,4 @@ pub mod instance;
 pub mod link;
 pub mod load;
 pub mod maps;
+pub mod tap;

@@ -17,6 +17,7 @@ use crate::{
     command::{Command, CounterRow, Counters, IngressHook, PortStatus, Protection},
     drops::DropFeed,
     endpoints::{EndpointTable, Input},
+    kernel::tap::TapMaker,
     ports::PortError,
     time::Moment,
     view::{self, Publisher},
@@ -40,9 +41,12 @@ impl Daemon {
         let drops = DropFeed::new();
         let feeds = Feeds { view, drops: drops.clone() };
         let (commands, mut asked) = mpsc::channel(4);
+        // Nobody makes TAPs here.
+        let (nobody, _) = std::os::unix::net::UnixStream::pair().expect("sockets");
+        let maker = TapMaker::over(nobody.into());
         let (shutdown, asked_to_end) = oneshot::channel();
         tokio::spawn(async move { while let Some(()) = asked.recv().await.map(answer) {} });
-        tokio::spawn(super::serve(listener, feeds, commands, async {
+        tokio::spawn(super::serve(listener, feeds, commands, maker, async {
             asked_to_end.await.ok();
         }));
         Self { socket, publisher, drops, table: EndpointTable::default(), shutdown: Some(shutdown) }
@@ -111,6 +115,7 @@ fn answer(command: Command) {
             answer.send(Ok(port)).expect("somebody asked");
         }
         Command::Attach(tap, answer) => answer.send(Err(refused(&tap))).expect("somebody asked"),
+        Command::SetMac(tap, _, answer) => answer.send(Err(refused(&tap))).expect("somebody asked"),
         Command::Detach(tap, answer) => answer.send(Err(refused(&tap))).expect("somebody asked"),
         Command::Counters(_, answer) => {
             let rows = vec![row(Ok(Kind::Dad)), row(Err(Reason::Ipv4))];

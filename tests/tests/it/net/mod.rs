@@ -1,14 +1,22 @@
 //! The real daemon, real TAPs, a real Linux stack as the guest, the real command line.
 
 mod bad_input;
+mod churn;
 mod confine;
+mod created;
 mod discover;
 mod life;
 mod neighbors;
+mod window;
 
 use anyhow::ensure;
 use netmon_tests::{daemon::Daemon, host::Host, tap::Tap, witness::Witness};
 use serde_json::Value;
+
+/// Whether tests that can go on for long do: `NETMON_TEST_LONG=1`.
+fn long() -> bool {
+    std::env::var_os("NETMON_TEST_LONG").is_some()
+}
 
 /// A TAP that is up, without a guest's stack: the test writes the frames.
 fn up(host: &Host, name: &str) -> anyhow::Result<Tap> {
