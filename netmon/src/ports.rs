@@ -150,14 +150,16 @@ impl Ports {
         match self.protect(&tap) {
             Ok(input) => vec![input],
             Err(error) => {
+                if matches!(&error, PortError::Refused { source: AttachError::Gone, .. }) {
+                    // Normal life, and the next message says so.
+                    debug!("{error}");
+                    self.taps.remove(&index);
+                    return Vec::new();
+                }
                 if old.is_none() {
                     warn!("{error}");
                 }
-                if matches!(&error, PortError::Refused { source: AttachError::Gone, .. }) {
-                    self.taps.remove(&index);
-                } else {
-                    self.refused.insert(index, error);
-                }
+                self.refused.insert(index, error);
                 Vec::new()
             }
         }
@@ -261,7 +263,11 @@ impl Ports {
                 EgressState::On(egress)
             }
             Err(error) => {
-                warn!("{}: host to guest is not confined: {error}", port.tap.name);
+                if matches!(error, AttachError::Gone) {
+                    debug!("{}: {error}", port.tap.name);
+                } else {
+                    warn!("{}: host to guest is not confined: {error}", port.tap.name);
+                }
                 EgressState::Refused(error)
             }
         };

@@ -15,6 +15,7 @@ use aya::{
         tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions, TcError},
     },
 };
+use nix::net::if_::if_indextoname;
 use tokio::sync::mpsc;
 
 use crate::{
@@ -73,19 +74,26 @@ pub fn ingress(
         Ok(link) => return Ok(Ingress { link, hook: IngressHook::XdpNative }),
         Err(error) => match error.raw_os_error() {
             // The driver has no XDP, or not in this state of the device.
-            Some(libc::EOPNOTSUPP | libc::EINVAL | libc::ERANGE) => {}
-            _ => return Err(refused(error, tap, "XDP")),
+            Some(libc::EOPNOTSUPP | libc::EINVAL | libc::ERANGE) if is_there(index) => {}
+            _ => return Err(refused(error, tap, index, "XDP")),
         },
     }
     match create(Hook::XdpGeneric) {
         Ok(link) => Ok(Ingress { link, hook: IngressHook::XdpGeneric }),
-        Err(error) => Err(refused(error, tap, "generic XDP")),
+        Err(error) => Err(refused(error, tap, index, "generic XDP")),
     }
 }
 
-fn refused(error: io::Error, tap: &Arc<str>, hook: &'static str) -> AttachError {
+fn is_there(index: u32) -> bool {
+    // nix 0.31 gives an empty name where there is none.
+    if_indextoname(index).is_ok_and(|name| !name.is_empty())
+}
+
+fn refused(error: io::Error, tap: &Arc<str>, index: u32, hook: &'static str) -> AttachError {
     match error.raw_os_error() {
         Some(libc::ENODEV) => AttachError::Gone,
+        // For no such interface, too (`bpf_xdp_link_attach` in net/core/dev.c).
+        Some(libc::EINVAL) if !is_there(index) => AttachError::Gone,
         // EEXIST: the foreign one is in the other mode.
         Some(libc::EBUSY | libc::EEXIST) => AttachError::Foreign { tap: Arc::clone(tap) },
         _ => AttachError::Kernel { hook, source: error },
