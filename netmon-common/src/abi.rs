@@ -153,8 +153,13 @@ pub struct PortPolicy {
     pub allowed: u8,
     /// Zero.
     pub padding: [u8; 2],
+    /// How often the TAP's carrier was lost when this was written: user space's own note, by which a daemon
+    /// that takes over knows whether the guest is still the same.
+    pub carrier_losses: u32,
+    /// Zero.
+    pub padding2: u32,
 }
-const _: () = assert!(size_of::<PortPolicy>() == 104 && offset_of!(PortPolicy, epoch) == 80);
+const _: () = assert!(size_of::<PortPolicy>() == 112 && offset_of!(PortPolicy, epoch) == 80);
 
 /// Map `PORT_STATE`: interface index → what the kernel side remembers. User space makes the entry, and
 /// from then on only reads it.

@@ -1,7 +1,7 @@
 //! MAC and IPv6 addresses as the judge sees them: integers, so that a comparison is one or two
 //! instructions in the kernel and needs no `memcmp`.
 
-use core::net::Ipv6Addr;
+use core::{fmt, net::Ipv6Addr, str::FromStr};
 
 /// An Ethernet address, in the low 48 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -54,6 +54,33 @@ impl Mac {
     }
 }
 
+/// Six octets in hexadecimal with colons between: `02:fc:00:00:00:01`.
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.octets();
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+/// No MAC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoMac;
+
+/// As it is displayed, in either case.
+impl FromStr for Mac {
+    type Err = NoMac;
+
+    fn from_str(text: &str) -> Result<Self, NoMac> {
+        let mut octets = [0; 6];
+        let mut parts = text.split(':');
+        for octet in &mut octets {
+            let part = parts.next().filter(|part| part.len() == 2 && !part.starts_with('+'));
+            *octet = u8::from_str_radix(part.ok_or(NoMac)?, 16).map_err(|_| NoMac)?;
+        }
+        if parts.next().is_none() { Ok(Self::new(octets)) } else { Err(NoMac) }
+    }
+}
+
 /// An IPv6 address: two halves, in the byte order of this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Address {
@@ -76,6 +103,13 @@ impl Address {
     #[inline(always)]
     pub const fn from_halves(high: u64, low: u64) -> Self {
         Self { high, low }
+    }
+
+    /// The link-local address that is derived from a MAC: its modified EUI-64 (RFC 4291 appendix A).
+    pub const fn link_local_of(mac: Mac) -> Self {
+        let [a, b, c, d, e, f] = mac.octets();
+        let low = u64::from_be_bytes([a ^ 2, b, c, 0xff, 0xfe, d, e, f]);
+        Self { high: 0xfe80_0000_0000_0000, low }
     }
 
     /// The two halves as numbers.

@@ -10,6 +10,9 @@ pub const BINDINGS: u32 = 65_536;
 /// link-local addresses; the host's neighbour table is shared by all (1,024 by default).
 pub const BINDINGS_PER_PORT: u32 = 8;
 
+/// The most that a policy may make of it: with every port at it, the table of bindings still has room.
+pub const QUOTA: u32 = BINDINGS / PORTS;
+
 /// Bytes of the ring buffer (a power of two, a multiple of the page size).
 pub const EVENT_RING_BYTES: u32 = 1 << 20;
 
@@ -29,6 +32,13 @@ pub const ND_RATE: u32 = 100;
 
 /// Samples of refused frames a second and port, unless its policy says otherwise: a person reads no more.
 pub const SAMPLE_RATE: u32 = 10;
+
+/// The most that a policy may make of the rate of discovery: more than a TAP carries, and as an interval
+/// still far from zero nanoseconds, which would be no limit.
+pub const MAX_ND_RATE: u32 = 1_000_000;
+
+/// The most that a policy may make of the rate of samples: the ring holds three seconds of one such port.
+pub const MAX_SAMPLE_RATE: u32 = 1000;
 
 /// Seconds' worth of a rate that may come at once.
 pub const BURST_SECONDS: u32 = 2;
@@ -61,6 +71,19 @@ pub const WATCHERS: usize = 256;
 /// Link messages, commands and kernel events that wait for the daemon's one loop; its senders wait too.
 pub const QUEUE: usize = 1024;
 
-const _: () = assert!(BINDINGS_PER_PORT <= BINDINGS / PORTS);
+const _: () = assert!(BINDINGS_PER_PORT <= QUOTA && QUOTA * PORTS <= BINDINGS);
+const _: () = assert!(ND_RATE <= MAX_ND_RATE && SAMPLE_RATE <= MAX_SAMPLE_RATE);
+/// Quiet endpoints that are probed in one tick of the daemon (250 ms), so that those who fall silent
+/// together are not all asked at once: 512 solicitations a second, enough for 15,000 endpoints that never
+/// speak unless they are asked. More than that are asked later.
+pub const PROBES: usize = 128;
+
+/// Quiet endpoints whose binding is read again in one tick: each costs a system call of 1 µs.
+pub const LOOKS: usize = 1024;
+
+/// TAPs whose guests are searched for in one tick: those of a whole host within a second after its start.
+pub const SEARCHES: usize = 1024;
+
+const _: () = assert!(PROBES <= LOOKS);
 const _: () = assert!(EVENT_RING_BYTES.is_power_of_two() && SAMPLE_RING_BYTES.is_power_of_two());
 const _: () = assert!(ND_BYTES.is_multiple_of(8));

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use netmon_common::{Kind, Mac, Reason, abi::Direction};
+use netmon_common::{Mac, abi::Direction, outcome::Outcome};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::ports::PortError;
+use crate::{
+    policy::{Policy, PolicyChange},
+    ports::PortError,
+};
 
 /// A question, with the place for its answer.
 #[derive(Debug)]
@@ -16,10 +19,21 @@ pub enum Command {
     Counters(Option<Arc<str>>, oneshot::Sender<Result<Counters, PortError>>),
     /// Protect this TAP, whatever the globs say.
     Attach(Arc<str>, oneshot::Sender<Result<PortStatus, PortError>>),
-    /// Make this the MAC that this TAP's guest is to use.
-    SetMac(Arc<str>, Mac, oneshot::Sender<Result<(), PortError>>),
     /// Take the programs off this TAP.
     Detach(Arc<str>, oneshot::Sender<Result<(), PortError>>),
+    /// Change what this TAP's guest may do.
+    SetPolicy(PolicyOrder, oneshot::Sender<Result<PortStatus, PortError>>),
+}
+
+/// What is to become of a TAP's policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyOrder {
+    /// The TAP's name.
+    pub tap: Arc<str>,
+    /// Whether to forget what was ordered before, so that the configuration holds again.
+    pub reset: bool,
+    /// What to change then.
+    pub change: PolicyChange,
 }
 
 /// The way to the loop.
@@ -52,8 +66,8 @@ pub struct PortStatus {
     pub mac: Option<Mac>,
     /// How many addresses it holds.
     pub bindings: u64,
-    /// How many it may.
-    pub quota: u32,
+    /// What its guest may do, as was asked for.
+    pub policy: Policy,
     /// What of this protects.
     pub protection: Protection,
 }
@@ -81,6 +95,10 @@ pub enum EgressHook {
 pub enum Protection {
     /// Both directions are judged by our programs.
     Confined,
+    /// Both are judged, and nothing is dropped: as was asked for, by mode observe.
+    Observed,
+    /// Both are counted, and nothing is judged: as was asked for, by profile open.
+    Open,
     /// Only one of them is.
     Partial(String),
     /// None is.
@@ -125,8 +143,8 @@ pub struct CounterRow {
     pub index: u32,
     /// Which way they went.
     pub direction: Direction,
-    /// Passed as what, or dropped why.
-    pub verdict: Result<Kind, Reason>,
+    /// Passed as what, or dropped why, or only observed.
+    pub outcome: Outcome,
     /// Frames.
     pub packets: u64,
     /// Their bytes, Ethernet headers included.

@@ -7,49 +7,48 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
-    io::{self, ErrorKind},
-    os::unix::{fs::PermissionsExt as _, net::UnixStream as StdStream},
-    path::{Path, PathBuf},
-    sync::Arc,
+    io,
+    sync::{Arc, RwLock},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context as _, anyhow};
-use glob::Pattern;
 use netmon_common::{
     abi::{Event, Sample},
     limits,
 };
 use tokio::{
-    net::UnixListener,
     signal::unix::{SignalKind, signal},
     sync::{mpsc, oneshot},
     time::{Instant, MissedTickBehavior, interval},
 };
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::{
     api::{self, Feeds},
     command::{Command, PortStatus},
+    config::{Options, Source},
     drops::DropFeed,
-    endpoints::{EndpointTable, Input},
+    endpoints::{Due, EndpointTable, Input, Timers},
     kernel::{
         attach::{Done, EgressAttacher},
         events::Records,
         instance::Instance,
-        load::{self, CLASSIFIER},
+        load,
+        pins::{self, Pins},
         tap::TapMaker,
     },
     links::{AllLinks, LinkNews, Links},
     ports::{PortError, Ports},
+    probe::Prober,
+    socket,
     time::Moment,
     view::{self, Publisher},
 };
 
-/// How often the daemon asks whether the ring has lost something: the bound on how long a loss goes
-/// unnoticed.
-const LOSS_CHECK: Duration = Duration::from_millis(250);
+/// How often the daemon asks whether the ring has lost something, and looks after the quiet: the bound on
+/// how long a loss or an answer goes unnoticed.
+const TICK: Duration = Duration::from_millis(250);
 
 /// How often it reads all links and the whole binding table without being told to: ages come from there, and
 /// it is the bound on how long any lost message goes unnoticed.
@@ -58,43 +57,43 @@ const RECONCILE: Duration = Duration::from_secs(5);
 /// How long the readers get to end when the daemon does.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// What `netmon run` was asked for.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Globs of TAP names.
-    pub taps: Vec<Pattern>,
-    /// The Unix socket of the API.
-    pub socket: PathBuf,
-    /// This instance's directory in bpffs.
-    pub bpffs: PathBuf,
-}
-
-/// Runs until SIGTERM or SIGINT; `maker` was started before there was a second thread.
+/// Runs with what was asked for until SIGTERM or SIGINT; SIGHUP asks `source` again. `maker` was started before
+/// there was a second thread.
 ///
 /// # Errors
 ///
 /// Something that it needs at start is not to be had, or a part that must not end has ended.
-pub async fn run(options: Options, maker: TapMaker) -> anyhow::Result<()> {
+pub async fn run(options: Options, source: Source, maker: TapMaker) -> anyhow::Result<()> {
     let _instance = Instance::take(&options.bpffs)?;
-    let listener = listen(&options.socket)?;
-    let _socket = RemoveOnDrop(options.socket.clone());
-    let loaded = load::load()?;
+    let (listener, _socket) = socket::listen(&options.socket)?;
+    let mut pins = Pins::find(&options.bpffs)?;
+    let loaded = load::load(Some(&mut pins))?;
+    pins.complete()?;
+    let pins = Arc::new(RwLock::new(pins));
     let links = Links::open()?;
-    let (attacher, egress_done) =
-        EgressAttacher::start(loaded.classifier.fd, loaded.object, CLASSIFIER)?;
-    let ports = Ports::new(loaded.maps, loaded.xdp, loaded.classifier.id, attacher, options.taps);
+    let classifier = loaded.classifier.id;
+    let (attacher, egress_done) = EgressAttacher::start(loaded.classifier, Arc::clone(&pins))?;
+    // What it holds in the kernel is held by the pins, too.
+    drop(loaded.object);
+    let Options { taps, policies, .. } = options.clone();
+    let ports = Ports::new(loaded.maps, pins, loaded.xdp, classifier, attacher, taps, policies);
     // The life's number: another one for each start of the daemon.
     let instance = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let (publisher, view) = view::new(u64::try_from(instance.as_micros()).unwrap_or_default());
     let (commands, asked) = mpsc::channel(limits::QUEUE);
+    info!(socket = %options.socket.display(), bpffs = %options.bpffs.display(), "netmon {}", env!("CARGO_PKG_VERSION"));
     let drops = DropFeed::new();
     let daemon = Daemon {
-        ports,
-        table: EndpointTable::default(),
+        options: options.clone(),
+        source,
+        prober: Prober::open()?,
+        table: EndpointTable::new(options.timers),
         publisher,
         drops: drops.clone(),
         waiting: Vec::new(),
-        lost: 0,
+        lost: ports.maps().ring().map(|ring| ring.lost).unwrap_or_default(),
+        ports,
+        is_adopted: false,
         reconciled: None,
         links_read: None,
     };
@@ -104,7 +103,6 @@ pub async fn run(options: Options, maker: TapMaker) -> anyhow::Result<()> {
     let mut server = tokio::spawn(api::serve(listener, feeds, commands, maker, async {
         let _sender_is_gone = stopped.await;
     }));
-    info!(socket = %options.socket.display(), bpffs = %options.bpffs.display(), "netmon {}", env!("CARGO_PKG_VERSION"));
     let result = tokio::select! {
         result = daemon.serve(links, loaded.events, loaded.samples, egress_done, asked) => result,
         // Nobody asked it to end.
@@ -115,12 +113,18 @@ pub async fn run(options: Options, maker: TapMaker) -> anyhow::Result<()> {
     if result.is_ok() && tokio::time::timeout(DRAIN, server).await.is_err() {
         warn!("API streams were cut off after {DRAIN:?}");
     }
+    if options.detach_on_exit {
+        pins::teardown(&options.bpffs)?;
+    }
     info!("ended");
     result
 }
 
 struct Daemon {
+    options: Options,
+    source: Source,
     ports: Ports,
+    prober: Prober,
     table: EndpointTable,
     publisher: Publisher,
     drops: DropFeed,
@@ -128,6 +132,8 @@ struct Daemon {
     waiting: Vec<(u32, oneshot::Sender<Result<PortStatus, PortError>>)>,
     /// Events that the ring has lost, as far as was seen.
     lost: u64,
+    /// What a former daemon has left was taken over, and the rest removed.
+    is_adopted: bool,
     reconciled: Option<Instant>,
     /// When all links were looked at; `None`: it is to be done.
     links_read: Option<Instant>,
@@ -142,7 +148,8 @@ impl Daemon {
         mut egress_done: mpsc::UnboundedReceiver<Done>,
         mut commands: mpsc::Receiver<Command>,
     ) -> anyhow::Result<()> {
-        let mut clock = interval(LOSS_CHECK);
+        let mut hangup = signal(SignalKind::hangup())?;
+        let mut clock = interval(TICK);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let inputs = tokio::select! {
@@ -159,6 +166,7 @@ impl Daemon {
                     keys.filter_map(|key| Some(Input::Binding(key, self.ports.maps().binding(&key)?))).collect()
                 }
                 Some(command) = commands.recv() => self.command(command, &links).await,
+                Some(()) = hangup.recv() => self.reload(),
                 batch = samples.next() => {
                     for sample in batch? {
                         self.drops.tell(&sample, self.ports.name(sample.interface));
@@ -166,10 +174,8 @@ impl Daemon {
                     Vec::new()
                 }
                 _ = clock.tick() => {
-                    let is_due = self.links_read.is_none_or(|at| at.elapsed() >= RECONCILE);
-                    let mut inputs = if is_due { self.all_links(&links).await } else { Vec::new() };
-                    inputs.extend(self.tick());
-                    inputs
+                    self.tick(&links).await;
+                    Vec::new()
                 }
             };
             self.fold(inputs);
@@ -192,6 +198,30 @@ impl Daemon {
             LinkNews::AddressGone(address) => self.ports.unreserve(address),
         }
         Vec::new()
+    }
+
+    /// Time has passed: reads anew what it is time for, and looks after the quiet.
+    async fn tick(&mut self, links: &Links) {
+        if self.links_read.is_none_or(|at| at.elapsed() >= RECONCILE) {
+            let inputs = self.all_links(links).await;
+            // Before the bindings are read: they are judged by the ports that there are.
+            self.fold(inputs);
+            self.ports.restore_pins();
+        }
+        if !self.is_adopted && self.links_read.is_some() {
+            self.is_adopted = self.ports.finish_adoption();
+        }
+        let inputs = self.reconcile();
+        self.fold(inputs);
+        let Due { changes, questions, expired } =
+            self.table.tick(Moment::now(), |key| self.ports.maps().binding(key));
+        for question in &questions {
+            if let Some(mac) = self.ports.host_mac(question.port()) {
+                self.prober.ask(question, mac);
+            }
+        }
+        self.ports.remove_bindings(&expired);
+        self.publisher.publish(&self.table, changes);
     }
 
     /// Tells the ports of links.
@@ -223,7 +253,26 @@ impl Daemon {
         }
     }
 
-    fn tick(&mut self) -> Vec<Input> {
+    /// Takes the configuration over as it is by now: all of it, or nothing.
+    fn reload(&mut self) -> Vec<Input> {
+        match self.source.reload(&self.options) {
+            Ok(options) => {
+                info!("the configuration is reloaded");
+                self.options = options.clone();
+                self.changed(|ports| ports.configure(options.taps, options.policies))
+            }
+            Err(refused) => {
+                for line in refused.to_string().lines() {
+                    error!("{line}");
+                }
+                error!("the configuration is not reloaded: all is as before");
+                Vec::new()
+            }
+        }
+    }
+
+    /// Reads the binding table, if it is time or events were lost.
+    fn reconcile(&mut self) -> Vec<Input> {
         let lost = match self.ports.maps().ring() {
             Ok(ring) => ring.lost,
             Err(error) => {
@@ -233,7 +282,7 @@ impl Daemon {
         };
         let due = self.reconciled.is_none_or(|at| at.elapsed() >= RECONCILE);
         if lost == self.lost && !due {
-            return vec![Input::Tick];
+            return Vec::new();
         }
         if lost != self.lost {
             warn!(
@@ -248,12 +297,15 @@ impl Daemon {
                 let is_current = |(_, binding): &(_, _)| self.table.is_current(binding);
                 let (current, former): (Vec<_>, Vec<_>) =
                     bindings.into_iter().partition(is_current);
-                self.ports.remove_bindings(&former);
+                // Until the links were read, nobody knows whose guest is a former one.
+                if self.links_read.is_some() {
+                    self.ports.remove_bindings(&former);
+                }
                 vec![Input::Table(current)]
             }
             Err(error) => {
                 warn!("{error}");
-                vec![Input::Tick]
+                Vec::new()
             }
         }
     }
@@ -299,9 +351,19 @@ impl Daemon {
                 }
                 inputs
             }
-            Command::SetMac(name, mac, reply) => {
-                let _gone = reply.send(self.ports.set_mac(&name, mac));
-                Vec::new()
+            Command::SetPolicy(order, reply) => {
+                let mut inputs = self.all_links(links).await;
+                let set = self.ports.set_policy(&order);
+                match set {
+                    Ok((index, changed)) => {
+                        inputs.extend(self.changed(|_| changed));
+                        self.reply_status(index, reply, links).await;
+                    }
+                    Err(error) => {
+                        let _gone = reply.send(Err(error));
+                    }
+                }
+                inputs
             }
             Command::Detach(name, reply) => {
                 let mut inputs = self.all_links(links).await;
@@ -338,43 +400,6 @@ impl Daemon {
         let _gone = reply.send(
             status.ok_or_else(|| PortError::NotFound(Arc::from(format!("interface {index}")))),
         );
-    }
-}
-
-/// Binds the socket. One that a killed daemon has left is replaced; one that answers is not.
-fn listen(path: &Path) -> anyhow::Result<UnixListener> {
-    let shown = path.display();
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)
-            .with_context(|| format!("{}: cannot make the socket's directory", parent.display()))?;
-    }
-    match StdStream::connect(path) {
-        Ok(_) => {
-            return Err(anyhow!(
-                "{shown}: another daemon answers here (stop it, or choose another --socket)"
-            ));
-        }
-        Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-            fs::remove_file(path)
-                .with_context(|| format!("{shown}: cannot remove the socket of a dead daemon"))?;
-        }
-        // What else is there is no socket, or nothing.
-        Err(_) => {}
-    }
-    let listener = UnixListener::bind(path).with_context(|| {
-        format!("{shown}: cannot listen (is it a file of something else? choose another --socket)")
-    })?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o660))
-        .with_context(|| format!("{shown}: chmod 0660"))?;
-    Ok(listener)
-}
-
-/// The socket goes with the daemon.
-struct RemoveOnDrop(PathBuf);
-
-impl Drop for RemoveOnDrop {
-    fn drop(&mut self) {
-        let _may_be_gone = fs::remove_file(&self.0);
     }
 }
 

@@ -2,39 +2,55 @@
 //!
 //! Input comes in any order and time is an argument. The map holds what the kernel's binding table held
 //! when it was last told of, never anything of its own: an endpoint that is lost here is back with the
-//! next [`Input::Table`].
+//! next [`Input::Table`]. What becomes of those that are quiet is [`EndpointTable::tick`]'s.
+
+mod liveness;
+mod search;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::Ipv6Addr,
+    ops::RangeInclusive,
     sync::Arc,
     time::Duration,
 };
 
 use netmon_common::{
-    Kind, Mac,
+    Address, Kind, Mac,
     abi::{self, Binding, BindingKey},
 };
 
+pub use self::liveness::{Due, Question, Timers};
+use self::{liveness::Silence, search::Search};
 use crate::time::Moment;
-
-/// How long an address counts as reachable after it was heard (REACHABLE_TIME, RFC 4861 section 10).
-pub const REACHABLE_TIME: Duration = Duration::from_secs(30);
 
 /// How long an address is tentative after the last DAD for it: RetransTimer, RFC 4862 section 5.4. A claim
 /// that another has is dropped before it gets here, so silence means that the guest now uses it
 /// (TENT_LT, RFC 6620 section 3.2.3).
 pub const TENTATIVE_TIME: Duration = Duration::from_secs(1);
 
-/// How far an endpoint has come; the names are those of RFC 4861 and RFC 4862.
+/// How far an endpoint has come; the names are those of RFC 4861, RFC 4862 and RFC 7048.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
     /// DAD was seen less than [`TENTATIVE_TIME`] ago, nothing else.
     Tentative,
-    /// Heard within [`REACHABLE_TIME`].
+    /// Heard within [`Timers::reachable`].
     Reachable,
-    /// Quiet since.
+    /// Quiet since, and not asked yet: it waits for its turn, or its TAP is down.
     Stale,
+    /// Being asked.
+    Probing,
+    /// Has not answered. It is asked again from time to time.
+    Unreachable,
+}
+
+impl State {
+    const fn is_quiet(self) -> bool {
+        match self {
+            Self::Tentative | Self::Reachable => false,
+            Self::Stale | Self::Probing | Self::Unreachable => true,
+        }
+    }
 }
 
 /// An address behind a TAP.
@@ -60,10 +76,12 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// Orders the addresses behind one TAP; the least is the one that `resolve` gives. One that DAD
-    /// confirmed comes before one that was only seen, that before one still asked for; one that somebody
-    /// chose before one that is derived from the MAC; then the older. It never changes with traffic.
+    /// confirmed comes before one that was only seen, that before one still asked for, and one that does
+    /// not answer comes last; one that somebody chose before one that is derived from the MAC; then the
+    /// older. How much each is used never changes it.
     pub fn rank(&self) -> impl Ord + use<> {
         let trust = match (self.state, self.origin) {
+            (State::Unreachable, _) => 3,
             (State::Tentative, _) => 2,
             (_, Kind::Dad) => 0,
             _ => 1,
@@ -74,8 +92,7 @@ impl Endpoint {
 
 /// Whether the address is the MAC's modified EUI-64 (RFC 4291 appendix A).
 fn is_derived(address: Ipv6Addr, mac: Mac) -> bool {
-    let [a, b, c, d, e, f] = mac.octets();
-    address.octets().ends_with(&[a ^ 2, b, c, 0xff, 0xfe, d, e, f])
+    address == Ipv6Addr::from(Address::link_local_of(mac))
 }
 
 /// What may change the map.
@@ -89,6 +106,8 @@ pub enum Input {
         name: Arc<str>,
         /// Which of its guests it has; bindings of earlier ones do not count.
         epoch: u16,
+        /// Whether frames get to the guest.
+        up: bool,
     },
     /// A port is gone.
     PortGone(u32),
@@ -96,8 +115,6 @@ pub enum Input {
     Binding(BindingKey, Binding),
     /// All that the binding table holds.
     Table(Vec<(BindingKey, Binding)>),
-    /// Time has passed.
-    Tick,
 }
 
 /// What became of the map.
@@ -115,20 +132,53 @@ pub enum Change {
 struct Port {
     name: Arc<str>,
     epoch: u16,
+    up: bool,
+    search: Search,
 }
 
+#[derive(Clone, Debug)]
+struct Entry {
+    endpoint: Endpoint,
+    /// Where the binding table has it.
+    key: BindingKey,
+    /// What was asked since it was heard last.
+    silence: Silence,
+}
+
+/// A port and an address behind it.
+type Id = (u32, Ipv6Addr);
+
 /// The live map.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct EndpointTable {
+    timers: Timers,
     ports: BTreeMap<u32, Port>,
     /// By port, then address. One that DAD has not confirmed is among them.
-    endpoints: BTreeMap<(u32, Ipv6Addr), Endpoint>,
+    entries: BTreeMap<Id, Entry>,
+    /// Who was looked after last: the next tick goes on from there.
+    cursor: Id,
+}
+
+impl Default for EndpointTable {
+    fn default() -> Self {
+        Self::new(Timers::default())
+    }
 }
 
 impl EndpointTable {
+    /// An empty one.
+    pub const fn new(timers: Timers) -> Self {
+        Self {
+            timers,
+            ports: BTreeMap::new(),
+            entries: BTreeMap::new(),
+            cursor: (0, Ipv6Addr::UNSPECIFIED),
+        }
+    }
+
     /// All endpoints, by port and address.
     pub fn iter(&self) -> impl Iterator<Item = &Endpoint> {
-        self.endpoints.values()
+        self.entries.values().map(|entry| &entry.endpoint)
     }
 
     /// Whether a binding is of a port's present guest. One that is not can be removed from the table.
@@ -140,7 +190,9 @@ impl EndpointTable {
     pub fn apply(&mut self, input: Input, now: Moment) -> Vec<Change> {
         let mut changes = Vec::new();
         match input {
-            Input::Port { index, name, epoch } => self.port(index, &name, epoch, &mut changes),
+            Input::Port { index, name, epoch, up } => {
+                self.port(index, Port { name, epoch, up, search: Search::new(up) }, &mut changes);
+            }
             Input::PortGone(index) => {
                 self.ports.remove(&index);
                 self.forget(|endpoint| endpoint.port == index, &mut changes);
@@ -156,26 +208,26 @@ impl EndpointTable {
                     |endpoint| !held.contains(&(endpoint.port, endpoint.address)),
                     &mut changes,
                 );
-                self.age(now, &mut changes);
             }
-            Input::Tick => self.age(now, &mut changes),
         }
         changes
     }
 
-    fn port(&mut self, index: u32, name: &Arc<str>, epoch: u16, changes: &mut Vec<Change>) {
-        let old = self.ports.insert(index, Port { name: Arc::clone(name), epoch });
-        let Some(old) = old else { return };
-        if old.epoch != epoch {
-            self.forget(|endpoint| endpoint.port == index, changes);
-        }
-        if old.name != *name {
-            let range = (index, Ipv6Addr::UNSPECIFIED)..=(index, Ipv6Addr::from(u128::MAX));
-            for (_, endpoint) in self.endpoints.range_mut(range) {
-                endpoint.tap = Arc::clone(name);
-                changes.push(Change::Updated(endpoint.clone()));
+    fn port(&mut self, index: u32, mut port: Port, changes: &mut Vec<Change>) {
+        if let Some(old) = self.ports.remove(&index) {
+            if old.epoch != port.epoch {
+                self.forget(|endpoint| endpoint.port == index, changes);
+            } else if old.name != port.name {
+                for (_, entry) in self.entries.range_mut(behind(index)) {
+                    entry.endpoint.tap = Arc::clone(&port.name);
+                    changes.push(Change::Updated(entry.endpoint.clone()));
+                }
+            }
+            if old.epoch == port.epoch && old.up && port.up {
+                port.search = old.search;
             }
         }
+        self.ports.insert(index, port);
     }
 
     fn binding(
@@ -195,21 +247,30 @@ impl EndpointTable {
         else {
             return;
         };
+        let id = (binding.port, Ipv6Addr::from(key.address));
         let last_seen = Moment::from_nanos(binding.last_seen);
+        let (state, silence) = match (self.heard(held, last_seen, now), self.entries.get(&id)) {
+            (Some(state), _) => (state, Silence::default()),
+            // It is as quiet as before.
+            (None, Some(known))
+                if known.endpoint.state.is_quiet() && known.endpoint.last_seen == last_seen =>
+            {
+                (known.endpoint.state, known.silence)
+            }
+            (None, _) => (State::Stale, Silence::default()),
+        };
         let endpoint = Endpoint {
             tap: Arc::clone(&port.name),
             port: binding.port,
-            address: Ipv6Addr::from(key.address),
+            address: id.1,
             mac: Mac::new(binding.mac),
-            state: match held {
-                abi::State::Tentative if now.since(last_seen) < TENTATIVE_TIME => State::Tentative,
-                abi::State::Tentative | abi::State::Valid => quiet(last_seen, now),
-            },
+            state,
             origin,
             first_seen: Moment::from_nanos(binding.first_seen),
             last_seen,
         };
-        match self.endpoints.insert((endpoint.port, endpoint.address), endpoint.clone()) {
+        let entry = Entry { endpoint: endpoint.clone(), key: *key, silence };
+        match self.entries.insert(id, entry).map(|old| old.endpoint) {
             None => changes.push(Change::Added(endpoint)),
             // That it was heard once more is no change: a busy guest would be all one saw.
             Some(old) if Endpoint { last_seen, ..old.clone() } == endpoint => {}
@@ -217,32 +278,29 @@ impl EndpointTable {
         }
     }
 
-    fn age(&mut self, now: Moment, changes: &mut Vec<Change>) {
-        for endpoint in self.endpoints.values_mut() {
-            let state = match endpoint.state {
-                State::Tentative if now.since(endpoint.last_seen) < TENTATIVE_TIME => {
-                    State::Tentative
-                }
-                State::Tentative | State::Reachable | State::Stale => {
-                    quiet(endpoint.last_seen, now)
-                }
-            };
-            if state != endpoint.state {
-                endpoint.state = state;
-                changes.push(Change::Updated(endpoint.clone()));
-            }
+    /// What an address is that was heard lately; `None`: it is quiet.
+    fn heard(&self, held: abi::State, last_seen: Moment, now: Moment) -> Option<State> {
+        let quiet = now.since(last_seen);
+        if held == abi::State::Tentative && quiet < TENTATIVE_TIME {
+            Some(State::Tentative)
+        } else if quiet < self.timers.reachable {
+            Some(State::Reachable)
+        } else {
+            None
         }
     }
 
     fn forget(&mut self, which: impl Fn(&Endpoint) -> bool, changes: &mut Vec<Change>) {
-        let gone = self.endpoints.extract_if(.., |_, endpoint| which(endpoint));
-        changes.extend(gone.map(|(_, endpoint)| Change::Removed(endpoint)));
+        let gone = self.entries.extract_if(.., |_, entry| which(&entry.endpoint));
+        changes.extend(gone.map(|(_, entry)| Change::Removed(entry.endpoint)));
     }
 }
 
-fn quiet(last_seen: Moment, now: Moment) -> State {
-    if now.since(last_seen) < REACHABLE_TIME { State::Reachable } else { State::Stale }
+/// All that there can be behind a port.
+fn behind(port: u32) -> RangeInclusive<Id> {
+    (port, Ipv6Addr::UNSPECIFIED)..=(port, Ipv6Addr::from(u128::MAX))
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that panics has failed")]
 mod tests;

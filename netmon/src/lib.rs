@@ -4,10 +4,12 @@
 //!
 //! - [`kernel`]: the programs, maps and hooks; **collect** ([`kernel::events`])
 //! - [`links`]: which TAPs there are, by rtnetlink
+//! - [`config`]: what the daemon was asked for
 //! - [`policy`]: what a port's guest may do
 //! - [`ports`]: which of them are protected, and how
 //! - [`taps`]: those that netmon makes itself
 //! - [`endpoints`]: **fold**, the live map as a pure state machine
+//! - [`probe`]: what is asked of guests that are quiet
 //! - [`view`]: what readers see of it
 //! - [`drops`]: what readers see of the frames that are refused
 //! - [`api`], [`cli`]: **show**, translation only
@@ -16,6 +18,8 @@
 pub mod api;
 pub mod cli;
 pub mod command;
+pub mod config;
+pub mod crash;
 pub mod daemon;
 pub mod drops;
 pub mod endpoints;
@@ -23,6 +27,8 @@ pub mod kernel;
 pub mod links;
 pub mod policy;
 pub mod ports;
+pub mod probe;
+mod socket;
 pub mod taps;
 pub mod time;
 pub mod view;

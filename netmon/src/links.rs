@@ -22,7 +22,7 @@ use rtnetlink::{
     packet_route::{
         AddressFamily, RouteNetlinkMessage,
         address::{AddressAttribute, AddressMessage},
-        link::{InfoKind, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage},
+        link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage},
         tc::{TcAttribute, TcFilterBpfOption, TcOption},
     },
     sys::{AsyncSocket as _, SocketAddr},
@@ -45,6 +45,8 @@ pub struct Tap {
     pub mac: Mac,
     /// How often its carrier was lost: a VMM has closed it, and what comes next is another guest.
     pub carrier_losses: u32,
+    /// Whether it is up and a VMM has it open: frames get to the guest.
+    pub up: bool,
 }
 
 /// A bridge: the broadcast domain of the TAPs in it, and an interface of the host on that.
@@ -229,6 +231,7 @@ fn described(link: &LinkMessage) -> Option<Link> {
         link: header.index,
         mac: Mac::default(),
         carrier_losses: 0,
+        up: header.flags.contains(LinkFlags::LowerUp),
     };
     for attribute in &link.attributes {
         match attribute {

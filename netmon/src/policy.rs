@@ -1,4 +1,12 @@
-//! What a port's guest may do: a profile, its exceptions, and how the kernel side is told.
+//! What a port's guest may do: a profile, its exceptions, and how the kernel side is told; which TAP it is
+//! for (`policy/rules.rs`) and how it is written (`policy/text.rs`).
+
+mod rules;
+mod text;
+
+#[cfg(test)]
+#[allow(clippy::expect_used, clippy::panic, reason = "a test that panics has failed")]
+mod tests;
 
 use netmon_common::{
     Mac,
@@ -7,6 +15,11 @@ use netmon_common::{
         Rate,
     },
     limits,
+};
+
+pub use self::{
+    rules::{Policies, Rule},
+    text::{KEYS, Refused},
 };
 
 /// What becomes of a frame that is refused.
@@ -77,7 +90,7 @@ pub struct Policy {
 pub struct PolicyChange {
     /// See [`Policy::mode`].
     pub mode: Option<Mode>,
-    /// See [`Policy::profile`]. Another profile brings its own protocols and ports.
+    /// See [`Policy::profile`]. A profile brings its own protocols and ports.
     pub profile: Option<Profile>,
     /// See [`Policy::mac`].
     pub mac: Option<Option<Mac>>,
@@ -124,7 +137,7 @@ impl Policy {
     /// This policy with something changed.
     #[must_use]
     pub fn with(mut self, change: &PolicyChange) -> Self {
-        if let Some(profile) = change.profile.filter(|profile| *profile != self.profile) {
+        if let Some(profile) = change.profile {
             let Self { protocols, host_ports, guest_ports, .. } = Self::of(profile);
             self = Self { profile, protocols, host_ports, guest_ports, ..self };
         }
@@ -170,6 +183,46 @@ impl Policy {
             mode: mode.number(),
             allowed,
             ..PortPolicy::default()
+        }
+    }
+}
+
+impl PolicyChange {
+    /// This change, and then `later`. Of a profile that comes later, protocols and ports are the profile's.
+    #[must_use]
+    pub fn then(self, later: Self) -> Self {
+        let earlier = if later.profile.is_some() {
+            Self { protocols: None, host_ports: None, guest_ports: None, ..self }
+        } else {
+            self
+        };
+        Self {
+            mode: later.mode.or(earlier.mode),
+            profile: later.profile.or(earlier.profile),
+            mac: later.mac.or(earlier.mac),
+            quota: later.quota.or(earlier.quota),
+            nd_rate: later.nd_rate.or(earlier.nd_rate),
+            sample_rate: later.sample_rate.or(earlier.sample_rate),
+            protocols: later.protocols.or(earlier.protocols),
+            host_ports: later.host_ports.or(earlier.host_ports),
+            guest_ports: later.guest_ports.or(earlier.guest_ports),
+        }
+    }
+}
+
+/// The change that makes any policy this one.
+impl From<Policy> for PolicyChange {
+    fn from(policy: Policy) -> Self {
+        Self {
+            mode: Some(policy.mode),
+            profile: Some(policy.profile),
+            mac: Some(policy.mac),
+            quota: Some(policy.quota),
+            nd_rate: Some(policy.nd_rate),
+            sample_rate: Some(policy.sample_rate),
+            protocols: Some(policy.protocols),
+            host_ports: Some(policy.host_ports),
+            guest_ports: Some(policy.guest_ports),
         }
     }
 }

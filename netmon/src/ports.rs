@@ -4,12 +4,14 @@
 //! the slow egress attach is a thread's (`kernel/attach.rs`), whose answer comes back as
 //! [`Ports::egress_done`].
 
+mod policy;
 mod reserved;
+mod resume;
 mod status;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, RwLock},
 };
 
 use glob::Pattern;
@@ -21,14 +23,17 @@ use netmon_common::{
 use tracing::{debug, info, warn};
 
 use crate::{
+    crash,
     endpoints::Input,
     kernel::{
         attach::{self, AttachError, Done, Egress, EgressAttacher, Ingress, Job},
+        link::Hook,
         load::LoadedProgram,
         maps::{Maps, MapsError},
+        pins::Pins,
     },
     links::{Bridge, Tap},
-    policy::Policy,
+    policy::{Policies, Policy, PolicyChange},
 };
 
 /// Why a port cannot be had.
@@ -71,6 +76,7 @@ enum EgressState {
 #[derive(Debug)]
 struct Port {
     tap: Tap,
+    asked: Policy,
     policy: PortPolicy,
     ingress: Ingress,
     egress: EgressState,
@@ -79,10 +85,14 @@ struct Port {
 /// All TAPs, and those of them that are protected.
 pub struct Ports {
     maps: Maps,
+    pins: Arc<RwLock<Pins>>,
     xdp: LoadedProgram,
     classifier: u32,
     attacher: EgressAttacher,
     wanted: Vec<Pattern>,
+    policies: Policies,
+    /// What was changed by command, whatever `policies` say.
+    ordered: BTreeMap<u32, PolicyChange>,
     /// Attached by command, whatever `wanted` says.
     forced: BTreeSet<u32>,
     /// Detached by command, likewise.
@@ -99,20 +109,29 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// Nothing attached yet; `wanted` are globs of TAP names.
+    /// None is looked at yet; `wanted` are globs of TAP names, `policies` theirs.
     pub fn new(
         maps: Maps,
+        pins: Arc<RwLock<Pins>>,
         xdp: LoadedProgram,
         classifier: u32,
         attacher: EgressAttacher,
         wanted: Vec<Pattern>,
+        policies: Policies,
     ) -> Self {
+        // Those that a former daemon has left keep their numbers.
+        let left = maps.ports().unwrap_or_default();
+        let epochs = left.iter().filter_map(|index| Some(maps.policy(*index)?.epoch));
+        let epoch = epochs.max().unwrap_or_default();
         Self {
             maps,
+            pins,
             xdp,
             classifier,
             attacher,
             wanted,
+            policies,
+            ordered: BTreeMap::new(),
             forced: BTreeSet::new(),
             released: BTreeSet::new(),
             taps: BTreeMap::new(),
@@ -120,7 +139,7 @@ impl Ports {
             unreserved: false,
             ports: BTreeMap::new(),
             refused: BTreeMap::new(),
-            epoch: 0,
+            epoch,
         }
     }
 
@@ -142,9 +161,14 @@ impl Ports {
             return self.changed(tap);
         }
         // A refusal is tried again when the TAP changes, and every time all of them are looked at.
-        let wanted =
-            self.forced.contains(&index) || self.wanted.iter().any(|glob| glob.matches(&tap.name));
-        if !wanted || self.released.contains(&index) {
+        if !self.is_wanted(&tap) {
+            // A former daemon was told to protect it.
+            if self.released.contains(&index) || !self.is_left(index) {
+                return Vec::new();
+            }
+            self.forced.insert(index);
+        }
+        if self.released.contains(&index) {
             return Vec::new();
         }
         match self.protect(&tap) {
@@ -168,6 +192,7 @@ impl Ports {
     /// An interface is gone.
     pub fn gone(&mut self, index: u32) -> Vec<Input> {
         self.taps.remove(&index);
+        self.ordered.remove(&index);
         self.bridges.remove(&index);
         self.forced.remove(&index);
         self.released.remove(&index);
@@ -238,20 +263,6 @@ impl Ports {
         Ok(self.release(index))
     }
 
-    /// Gives a port's guest its MAC, whatever the first frame's will be.
-    ///
-    /// # Errors
-    ///
-    /// There is no such port, or the table refuses.
-    pub fn set_mac(&mut self, name: &Arc<str>, mac: Mac) -> Result<(), PortError> {
-        let index = self.find(name)?.index;
-        let port = self.ports.get_mut(&index);
-        let port = port.ok_or_else(|| PortError::NotAttached(Arc::clone(name)))?;
-        port.policy.mac = mac.octets();
-        let set = self.maps.set_policy(index, &port.policy);
-        set.map_err(|source| PortError::Maps { tap: Arc::clone(name), source })
-    }
-
     /// The thread has done a job. A port that is gone, or another under the same index, has no use for it:
     /// dropped, it is detached.
     pub fn egress_done(&mut self, (job, result): Done) {
@@ -271,6 +282,11 @@ impl Ports {
                 EgressState::Refused(error)
             }
         };
+    }
+
+    /// The host's own MAC on this port.
+    pub fn host_mac(&self, index: u32) -> Option<Mac> {
+        self.ports.get(&index).map(|port| port.tap.mac)
     }
 
     /// Whether the egress side of this port is still being attached.
@@ -309,52 +325,70 @@ impl Ports {
     }
 
     fn protect(&mut self, tap: &Tap) -> Result<Input, PortError> {
-        let at = |source| PortError::Maps { tap: Arc::clone(&tap.name), source };
-        self.epoch = self.epoch.wrapping_add(1);
-        let policy = PortPolicy {
-            link: tap.link,
-            epoch: self.epoch,
-            host_mac: tap.mac.octets(),
-            link_mac: self.link_mac(tap),
-            ..Policy::default().entry()
+        let (index, name) = (tap.index, Arc::clone(&tap.name));
+        let at = |source| PortError::Maps { tap: Arc::clone(&name), source };
+        let (asked, left) = (self.asked(tap), self.left(tap));
+        let mut policy = policy::entry(&asked, &left.unwrap_or_default());
+        let is_same_guest = left.is_some() && self.is_same_guest(&policy, &asked, tap);
+        self.describe(&mut policy, tap, is_same_guest);
+        let entries = match left {
+            Some(_) => self.maps.set_policy(index, &policy),
+            None => self.maps.add_port(index, &policy),
         };
-        let ingress = self.maps.add_port(tap.index, &policy).map_err(at).and_then(|()| {
-            let refused = |source| PortError::Refused { tap: Arc::clone(&tap.name), source };
-            attach::ingress(&self.xdp, &tap.name, tap.index).map_err(refused)
+        crash::point("port/entries");
+        let ingress = entries.map_err(at).and_then(|()| {
+            let refused = |source| PortError::Refused { tap: Arc::clone(&name), source };
+            attach::ingress(&self.xdp, &self.pins(), &name, index).map_err(refused)
         });
-        let ingress = ingress.inspect_err(|_| self.maps.remove_port(tap.index))?;
-        info!(tap = %tap.name, ifindex = tap.index, hook = ingress.hook.name(), "attached");
-        let port = Port { tap: tap.clone(), policy, ingress, egress: EgressState::Pending };
-        self.attacher.attach(Job {
-            tap: Arc::clone(&tap.name),
-            index: tap.index,
-            epoch: self.epoch,
-        });
-        self.refused.remove(&tap.index);
-        self.ports.insert(tap.index, port);
-        Ok(Input::Port { index: tap.index, name: Arc::clone(&tap.name), epoch: self.epoch })
+        let ingress = ingress.inspect_err(|_| self.maps.remove_port(index))?;
+        let done = if left.is_some() { "taken over" } else { "attached" };
+        info!(tap = %name, ifindex = index, hook = ingress.hook().name(), "{done}");
+        let port = Port { tap: tap.clone(), asked, policy, ingress, egress: EgressState::Pending };
+        self.attacher.attach(Job { tap: Arc::clone(&name), index, epoch: policy.epoch });
+        self.refused.remove(&index);
+        self.ports.insert(index, port);
+        Ok(Input::Port { index, name, epoch: policy.epoch, up: tap.up })
     }
 
     fn changed(&mut self, tap: Tap) -> Vec<Input> {
-        let link_mac = self.link_mac(&tap);
-        let Some(port) = self.ports.get_mut(&tap.index) else { return Vec::new() };
+        let Some(port) = self.ports.get(&tap.index) else { return Vec::new() };
         if port.tap == tap {
             return Vec::new();
         }
-        if port.tap.carrier_losses != tap.carrier_losses {
-            self.epoch = self.epoch.wrapping_add(1);
-            port.policy.epoch = self.epoch;
-        }
-        port.policy.link = tap.link;
-        port.policy.host_mac = tap.mac.octets();
-        port.policy.link_mac = link_mac;
         debug!(?tap, "changed");
-        if let Err(error) = self.maps.set_policy(tap.index, &port.policy) {
+        // Another name may mean another policy.
+        let asked = self.asked(&tap);
+        let mut policy = policy::entry(&asked, &port.policy);
+        let is_same_guest = self.is_same_guest(&policy, &asked, &tap);
+        self.describe(&mut policy, &tap, is_same_guest);
+        if let Err(error) = self.maps.set_policy(tap.index, &policy) {
             warn!("{}: {error}", tap.name);
         }
-        port.tap = tap;
-        let (index, name) = (port.tap.index, Arc::clone(&port.tap.name));
-        vec![Input::Port { index, name, epoch: port.policy.epoch }]
+        let (index, name, epoch, up) = (tap.index, Arc::clone(&tap.name), policy.epoch, tap.up);
+        if let Some(port) = self.ports.get_mut(&index) {
+            (port.tap, port.asked, port.policy) = (tap, asked, policy);
+        }
+        vec![Input::Port { index, name, epoch, up }]
+    }
+
+    /// Whether a port's guest goes on: the VMM has not closed the TAP since, the TAP has not moved to another
+    /// link, where others were first, and its MAC is not one that the policy now forbids.
+    fn is_same_guest(&self, policy: &PortPolicy, asked: &Policy, tap: &Tap) -> bool {
+        policy.carrier_losses == tap.carrier_losses
+            && policy.link == tap.link
+            && !policy::is_another_guest(&self.maps, tap.index, policy, asked)
+    }
+
+    /// Writes into a policy what the TAP itself brings.
+    fn describe(&mut self, policy: &mut PortPolicy, tap: &Tap, is_same_guest: bool) {
+        if !is_same_guest {
+            self.epoch = self.epoch.wrapping_add(1);
+            policy.epoch = self.epoch;
+        }
+        policy.link = tap.link;
+        policy.host_mac = tap.mac.octets();
+        policy.link_mac = self.link_mac(tap);
+        policy.carrier_losses = tap.carrier_losses;
     }
 
     /// The MAC of the bridge that it is in; zero while there is none, or none was heard of.
@@ -366,7 +400,12 @@ impl Ports {
         let Some(port) = self.ports.remove(&index) else { return Vec::new() };
         info!(tap = %port.tap.name, ifindex = index, "detached");
         // The hooks first: a frame without entries is dropped, and detaching is no time to drop.
+        self.pins().unpin_links(index, &[Hook::XdpNative, Hook::XdpGeneric, Hook::TcxEgress]);
+        if let EgressState::On(Egress::Clsact(_)) = port.egress {
+            attach::remove_filter(&port.tap.name);
+        }
         drop(port);
+        crash::point("port/released");
         self.maps.remove_port(index);
         vec![Input::PortGone(index)]
     }

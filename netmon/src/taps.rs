@@ -1,16 +1,16 @@
 //! TAPs that are confined from their first frame on: in which order one is made.
 //!
-//! Down, and open to nobody → both programs → the guest's MAC → read back from the kernel → up → made to
+//! Down, and open to nobody → both programs → the guest's policy → read back from the kernel → up → made to
 //! stay, and open to a VMM. Whatever fails on the way, the TAP goes with its descriptor: nothing is half-made.
 
 use std::sync::Arc;
 
-use netmon_common::Mac;
 use nix::errno::Errno;
 
 use crate::{
-    command::{self, Command, Commands, PortStatus, Protection},
+    command::{self, Command, Commands, PolicyOrder, PortStatus, Protection},
     kernel::tap::{MakerError, NoName, TapMaker, TapName},
+    policy::PolicyChange,
     ports::PortError,
 };
 
@@ -19,8 +19,8 @@ use crate::{
 pub struct TapOrder {
     /// Its name.
     pub tap: Arc<str>,
-    /// The MAC that its guest is to use; `None`: the first that it uses.
-    pub mac: Option<Mac>,
+    /// What its guest may do, other than the configuration says; its MAC, say.
+    pub change: PolicyChange,
     /// The uid that may open it; CAP_NET_ADMIN may in any case.
     pub owner: u32,
     /// Whether it has a queue for each time that it is opened; the VMM must open it the same way.
@@ -86,7 +86,7 @@ impl Taps {
     ///
     /// The name is taken, or the TAP cannot be made or confined. Nothing is left of it then.
     pub async fn create(&self, order: TapOrder) -> Result<PortStatus, TapError> {
-        let TapOrder { tap, mac, owner, multi_queue } = order;
+        let TapOrder { tap, change, owner, multi_queue } = order;
         let name = TapName::new(&tap)?;
         let refused = |source| match source {
             MakerError::Refused(Errno::EBUSY) => TapError::Exists(Arc::clone(&tap)),
@@ -97,9 +97,8 @@ impl Taps {
         let new = self.maker(move |maker| maker.make(name, owner, multi_queue)).await;
         let new = new.map_err(refused)?;
         self.ask(|answer| Command::Attach(Arc::clone(&tap), answer)).await?;
-        if let Some(mac) = mac {
-            self.ask(|answer| Command::SetMac(Arc::clone(&tap), mac, answer)).await?;
-        }
+        let order = PolicyOrder { tap: Arc::clone(&tap), reset: false, change };
+        self.ask(|answer| Command::SetPolicy(order, answer)).await?;
         self.confined(&tap).await?;
         let kept = self.maker(move |maker| {
             maker.set_up(name)?;
@@ -131,11 +130,11 @@ impl Taps {
         })
     }
 
-    /// The port as the kernel has it now, if both directions are judged.
+    /// The port as the kernel has it now, if that is as was asked for.
     async fn confined(&self, tap: &Arc<str>) -> Result<PortStatus, TapError> {
         let port = self.ask(|answer| Command::Attach(Arc::clone(tap), answer)).await?;
         match port.protection.clone() {
-            Protection::Confined => Ok(port),
+            Protection::Confined | Protection::Observed | Protection::Open => Ok(port),
             Protection::Partial(why) | Protection::Unprotected(why) => {
                 Err(TapError::NotConfined { tap: Arc::clone(tap), why })
             }

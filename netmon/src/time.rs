@@ -1,6 +1,6 @@
 //! Two clocks: the one that ages are measured by, and the one that people read.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::time::{ClockId, clock_gettime};
 
@@ -32,8 +32,19 @@ impl Moment {
         Self(self.0.saturating_add(time.as_nanos() as u64))
     }
 
-    /// What a clock on the wall showed at this moment, if it was not set since.
+    /// What a clock on the wall showed at this moment, if it was not set since. Both clocks are coarse and tick
+    /// together, so that the same moment has the same answer each time.
     pub fn on_the_wall(self) -> SystemTime {
-        SystemTime::now() - Self::now().since(self)
+        let (mut now, mut wall) = (Self::now(), real());
+        // Not across a tick.
+        while Self::now() != now {
+            (now, wall) = (Self::now(), real());
+        }
+        UNIX_EPOCH + wall - now.since(self)
     }
+}
+
+/// CLOCK_REALTIME_COARSE, since 1970.
+fn real() -> Duration {
+    clock_gettime(ClockId::CLOCK_REALTIME_COARSE).map(Duration::from).unwrap_or_default()
 }

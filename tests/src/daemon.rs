@@ -79,12 +79,7 @@ impl<'a> Daemon<'a> {
     ///
     /// It has ended instead, with what it said.
     pub fn start(host: &'a Host, words: &str) -> anyhow::Result<Self> {
-        // Without a name: nothing is left of it, however the test ends.
-        let log = File::from(memfd_create(c"netmon-log", MFdFlags::MFD_CLOEXEC)?);
-        let mut command = host.command(binary());
-        command.arg("run").args(words.split_whitespace()).env("RUST_LOG", "netmon=debug");
-        let child = command.stdout(Stdio::null()).stderr(log.try_clone()?).spawn()?;
-        let mut daemon = Self { host, child, log, silent: false };
+        let mut daemon = Self::spawn(host, words, &[])?;
         wait::until("an answer of the daemon", || {
             if let Some(status) = daemon.child.try_wait()? {
                 bail!("netmon run: {status}: {}", daemon.log());
@@ -92,6 +87,21 @@ impl<'a> Daemon<'a> {
             Ok((daemon.netmon("status")?.code == Some(0)).then_some(()))
         })?;
         Ok(daemon)
+    }
+
+    /// Starts it with these further words and variables, and does not wait for anything.
+    ///
+    /// # Errors
+    ///
+    /// It could not be started.
+    pub fn spawn(host: &'a Host, words: &str, variables: &[(&str, &str)]) -> anyhow::Result<Self> {
+        // Without a name: nothing is left of it, however the test ends.
+        let log = File::from(memfd_create(c"netmon-log", MFdFlags::MFD_CLOEXEC)?);
+        let mut command = host.command(binary());
+        command.arg("run").args(words.split_whitespace()).env("RUST_LOG", "netmon=debug");
+        command.envs(variables.iter().copied());
+        let child = command.stdout(Stdio::null()).stderr(log.try_clone()?).spawn()?;
+        Ok(Self { host, child, log, silent: false })
     }
 
     /// Keeps its log to itself.
@@ -154,6 +164,15 @@ impl<'a> Daemon<'a> {
     /// It is gone.
     pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
         Ok(kill(self.pid(), signal)?)
+    }
+
+    /// Whether it runs.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's word.
+    pub fn is_alive(&mut self) -> anyhow::Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
     }
 
     /// Its process.

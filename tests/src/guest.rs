@@ -1,6 +1,7 @@
 //! A guest: a real Linux stack in a namespace of its own, behind a TAP of the host's.
 
 use std::{
+    io::ErrorKind,
     net::{Ipv6Addr, SocketAddrV6, TcpListener, TcpStream},
     os::fd::{AsFd as _, OwnedFd},
     sync::Arc,
@@ -86,15 +87,40 @@ impl Guest {
         pings(&self.stack, to, INTERFACE)
     }
 
-    /// Whether a TCP connection from `host` to the guest's `address` carries a line there and back.
+    /// Whether the guest can open a TCP connection to this port of the host's, on which somebody listens. A
+    /// second is enough for one that nothing is in the way of.
+    ///
+    /// # Errors
+    ///
+    /// What the socket says, other than that nothing answers.
+    pub fn opens(&self, host: Ipv6Addr, port: u16) -> anyhow::Result<bool> {
+        let to = SocketAddrV6::new(host, port, 0, self.taps.1.index).into();
+        self.stack.run(|| match TcpStream::connect_timeout(&to, Duration::from_secs(1)) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::TimedOut => Ok(false),
+            Err(error) => Err(error.into()),
+        })
+    }
+
+    /// Whether a TCP connection from `host` to any port of the guest's `address` carries a line there and
+    /// back.
     ///
     /// # Errors
     ///
     /// What the sockets say.
     pub fn echoes(&self, host: &Host, address: Ipv6Addr) -> anyhow::Result<()> {
+        self.echoes_at(host, address, 0)
+    }
+
+    /// … or to this port.
+    ///
+    /// # Errors
+    ///
+    /// What the sockets say.
+    pub fn echoes_at(&self, host: &Host, address: Ipv6Addr, port: u16) -> anyhow::Result<()> {
         let (scope, index) = (self.taps.1.index, self.taps.0.index);
-        let listener =
-            self.stack.run(|| Ok(TcpListener::bind(SocketAddrV6::new(address, 0, 0, scope))?))?;
+        let bound = SocketAddrV6::new(address, port, 0, scope);
+        let listener = self.stack.run(|| Ok(TcpListener::bind(bound)?))?;
         let port = listener.local_addr()?.port();
         let server = thread::spawn(move || {
             listener.accept().and_then(|(stream, _)| std::io::copy(&mut &stream, &mut &stream))

@@ -2,6 +2,7 @@
 //! before it comes here, and each sentence is handed on whole.
 
 mod names;
+mod policy;
 mod refused;
 mod service;
 mod translate;
@@ -24,8 +25,13 @@ use tokio_stream::{StreamExt as _, wrappers::UnixListenerStream};
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
 
-pub(crate) use self::names::{NoTapName, guest_mac, tap_name};
+pub use netmon_api::DEFAULT_SOCKET;
+
 use self::service::Service;
+pub(crate) use self::{
+    names::{NoTapName, tap_name},
+    policy::{read as read_policy, written as written_policy},
+};
 use crate::{command::Commands, drops::DropFeed, kernel::tap::TapMaker, view::View};
 
 /// What can be watched.

@@ -27,19 +27,6 @@ pub(crate) fn tap_name(name: &str) -> Result<&str, NoTapName> {
     if valid { Ok(name) } else { Err(NoTapName { name: name.to_owned() }) }
 }
 
-/// No guest can have this MAC.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{0:?} is no guest's MAC (six octets such as 02:fc:00:00:00:01, of no group and not all zero)"
-)]
-pub(crate) struct NoMac(String);
-
-/// Reads the MAC that a guest is to use.
-pub(crate) fn guest_mac(text: &str) -> Result<Mac, NoMac> {
-    let guests = |mac: &Mac| !mac.is_zero() && !mac.is_multicast();
-    mac(text).filter(guests).ok_or_else(|| NoMac(text.to_owned()))
-}
-
 /// Why a name is not that of one endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NotOne {
@@ -68,7 +55,7 @@ enum Name<'a> {
 impl<'a> Name<'a> {
     fn parse(name: &'a str) -> Result<Self, NotOne> {
         let no_name = || NotOne::NoName(name.to_owned());
-        if let Some(mac) = mac(name) {
+        if let Ok(mac) = name.parse() {
             Ok(Self::Mac(mac))
         } else if let Ok(address) = name.parse() {
             Err(NotOne::NoScope(address))
@@ -91,17 +78,6 @@ impl<'a> Name<'a> {
             }
         }
     }
-}
-
-/// Six octets in hexadecimal with colons between, in either case.
-fn mac(text: &str) -> Option<Mac> {
-    let mut octets = [0; 6];
-    let mut parts = text.split(':');
-    for octet in &mut octets {
-        let part = parts.next().filter(|part| part.len() == 2 && !part.starts_with('+'))?;
-        *octet = u8::from_str_radix(part, 16).ok()?;
-    }
-    parts.next().is_none().then(|| Mac::new(octets))
 }
 
 /// The one endpoint that `name` means. Of several behind one TAP, the first: `endpoints` come by TAP, then
@@ -181,20 +157,6 @@ mod tests {
         check("02:fc:00:00:00:01:02", Err("is neither a TAP"));
         check("", Err("is neither a TAP"));
         check("a/b", Err("is neither a TAP"));
-    }
-
-    #[test]
-    fn a_guests_mac_is_one_of_its_own() {
-        for (text, is_one) in [
-            ("02:fc:00:00:00:01", true),
-            ("00:00:00:00:00:00", false),
-            ("33:33:00:00:00:01", false),
-            ("ff:ff:ff:ff:ff:ff", false),
-            ("02:fc:00:00:00", false),
-            ("", false),
-        ] {
-            assert_eq!(guest_mac(text).is_ok(), is_one, "{text}");
-        }
     }
 
     #[test]

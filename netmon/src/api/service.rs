@@ -11,13 +11,14 @@ use tonic::{Request, Response, Status, transport::server::UdsConnectInfo};
 
 use super::{
     Feeds,
-    names::{self, guest_mac, tap_name},
-    refused, translate,
+    names::{self, tap_name},
+    policy, refused, translate,
     watch::{BUFFER, feed, first},
 };
 use crate::{
-    command::{self, Command, Commands},
+    command::{self, Command, Commands, PolicyOrder},
     kernel::tap::TapMaker,
+    policy::PolicyChange,
     taps::{TapOrder, Taps},
 };
 
@@ -81,6 +82,10 @@ fn changed<T>(request: &Request<T>, tap: impl FnOnce(&T) -> &str) -> Result<Arc<
 
 fn named(tap: &str) -> Result<Arc<str>, Status> {
     tap_name(tap).map(Arc::from).map_err(|error| Status::invalid_argument(error.to_string()))
+}
+
+fn read(policy: &v0::Policy) -> Result<PolicyChange, Status> {
+    policy::read(policy).map_err(|refused| Status::invalid_argument(refused.to_string()))
 }
 
 #[tonic::async_trait]
@@ -176,6 +181,21 @@ impl NetmonService for Service {
         Ok(Response::new(v0::NetmonServiceDetachPortResponse {}))
     }
 
+    async fn set_port_policy(
+        &self,
+        request: Request<v0::NetmonServiceSetPortPolicyRequest>,
+    ) -> Result<Response<v0::NetmonServiceSetPortPolicyResponse>, Status> {
+        let tap = changed(&request, |request| &request.tap)?;
+        let v0::NetmonServiceSetPortPolicyRequest { reset, change, .. } = request.into_inner();
+        let change = read(&change.unwrap_or_default())?;
+        let order = PolicyOrder { tap, reset, change };
+        let answer = self.ask(|answer| Command::SetPolicy(order, answer)).await?;
+        let port = answer.map_err(|error| translate::refused(&error))?;
+        Ok(Response::new(v0::NetmonServiceSetPortPolicyResponse {
+            port: Some(translate::port(&port)),
+        }))
+    }
+
     async fn create_tap(
         &self,
         request: Request<v0::NetmonServiceCreateTapRequest>,
@@ -183,9 +203,9 @@ impl NetmonService for Service {
         let tap = changed(&request, |request| &request.tap)?;
         let v0::NetmonServiceCreateTapRequest { mac, owner, multi_queue, .. } =
             request.into_inner();
-        let mac = if mac.is_empty() { None } else { Some(guest_mac(&mac)) }.transpose();
-        let mac = mac.map_err(|error| Status::invalid_argument(error.to_string()))?;
-        let made = self.taps.create(TapOrder { tap, mac, owner, multi_queue }).await;
+        let mac = Some(mac).filter(|mac| !mac.is_empty());
+        let change = read(&v0::Policy { mac, ..v0::Policy::default() })?;
+        let made = self.taps.create(TapOrder { tap, change, owner, multi_queue }).await;
         let port = made.map_err(|error| translate::no_tap(&error))?;
         Ok(Response::new(v0::NetmonServiceCreateTapResponse { port: Some(translate::port(&port)) }))
     }

@@ -3,10 +3,10 @@
 use std::net::Ipv6Addr;
 
 use netmon_api::v0;
-use netmon_common::{Mac, abi::Direction};
+use netmon_common::{Mac, abi::Direction, outcome::Outcome};
 use tonic::{Code, Status};
 
-use super::names::NotOne;
+use super::{names::NotOne, policy};
 use crate::{
     command::{Counters, EgressHook, IngressHook, PortStatus, Protection},
     drops::{Ipv6, Refused},
@@ -17,17 +17,13 @@ use crate::{
     view::Revision,
 };
 
-/// The only mode and profile that there are as yet.
-const MODE: &str = "enforce";
-const PROFILE: &str = "link-local";
-
 pub(super) fn endpoint(endpoint: &Endpoint) -> v0::Endpoint {
     v0::Endpoint {
         tap: endpoint.tap.to_string(),
         ifindex: endpoint.port,
         address: endpoint.address.to_string(),
         scoped: format!("{}%{}", endpoint.address, endpoint.port),
-        mac: mac(endpoint.mac),
+        mac: endpoint.mac.to_string(),
         state: state(endpoint.state).into(),
         origin: endpoint.origin.name().to_owned(),
         first_seen: Some(endpoint.first_seen.on_the_wall().into()),
@@ -40,11 +36,9 @@ pub(super) const fn state(state: State) -> v0::EndpointState {
         State::Tentative => v0::EndpointState::Tentative,
         State::Reachable => v0::EndpointState::Reachable,
         State::Stale => v0::EndpointState::Stale,
+        State::Probing => v0::EndpointState::Probing,
+        State::Unreachable => v0::EndpointState::Unreachable,
     }
-}
-
-fn mac(mac: Mac) -> String {
-    mac.octets().map(|octet| format!("{octet:02x}")).join(":")
 }
 
 pub(super) const fn revision(revision: Revision) -> v0::Revision {
@@ -63,6 +57,8 @@ pub(super) fn change(change: &Change) -> v0::netmon_service_watch_endpoints_resp
 pub(super) fn port(port: &PortStatus) -> v0::Port {
     let (protection, why) = match &port.protection {
         Protection::Confined => (v0::Protection::Confined, String::new()),
+        Protection::Observed => (v0::Protection::Observed, String::new()),
+        Protection::Open => (v0::Protection::Open, String::new()),
         Protection::Partial(why) => (v0::Protection::Partial, why.clone()),
         Protection::Unprotected(why) => (v0::Protection::Unprotected, why.clone()),
     };
@@ -70,15 +66,16 @@ pub(super) fn port(port: &PortStatus) -> v0::Port {
         tap: port.tap.to_string(),
         ifindex: port.index,
         link: port.link,
-        mode: MODE.to_owned(),
-        profile: PROFILE.to_owned(),
+        mode: port.policy.mode.name().to_owned(),
+        profile: port.policy.profile.name().to_owned(),
         ingress_hook: port.ingress.map(IngressHook::name).unwrap_or_default().to_owned(),
         egress_hook: port.egress.map(EgressHook::name).unwrap_or_default().to_owned(),
-        mac: port.mac.map(mac).unwrap_or_default(),
+        mac: port.mac.as_ref().map(Mac::to_string).unwrap_or_default(),
         bindings: u32::try_from(port.bindings).unwrap_or(u32::MAX),
-        quota: port.quota,
+        quota: port.policy.quota,
         protection: protection.into(),
         why,
+        policy: Some(policy::written(port.policy.clone().into())),
     }
 }
 
@@ -91,19 +88,19 @@ pub(super) fn counters(counters: &Counters) -> v0::NetmonServiceGetDropsResponse
         let (tap, ifindex, packets, bytes) =
             (row.tap.to_string(), row.index, row.packets, row.bytes);
         let direction = direction(row.direction).into();
-        match row.verdict {
-            Err(reason) => {
-                let reason = reason.name().to_owned();
+        match row.outcome {
+            Outcome::Dropped(reason) | Outcome::Observed(reason) => {
                 response.drops.push(v0::DropCount {
                     tap,
                     ifindex,
                     direction,
-                    reason,
+                    reason: reason.name().to_owned(),
                     packets,
                     bytes,
+                    observed: row.outcome.passes(),
                 });
             }
-            Ok(kind) => {
+            Outcome::Passed(kind) => {
                 let kind = kind.name().to_owned();
                 response.passes.push(v0::PassCount {
                     tap,
@@ -132,8 +129,8 @@ pub(super) fn refused_frame(refused: &Refused) -> v0::RefusedFrame {
         reason: refused.reason.name().to_owned(),
         observed: refused.observed,
         length: refused.length,
-        source_mac: mac(refused.source_mac),
-        destination_mac: mac(refused.destination_mac),
+        source_mac: refused.source_mac.to_string(),
+        destination_mac: refused.destination_mac.to_string(),
         ethertype: refused.ethertype.into(),
         source: text(|header| header.source),
         destination: text(|header| header.destination),
@@ -159,7 +156,9 @@ pub(super) fn refused(error: &PortError) -> Status {
         | PortError::Refused { source: AttachError::Foreign { .. }, .. } => {
             Code::FailedPrecondition
         }
-        PortError::Refused { source: AttachError::Kernel { .. }, .. } => Code::Internal,
+        PortError::Refused {
+            source: AttachError::Kernel { .. } | AttachError::Pins(_), ..
+        } => Code::Internal,
         PortError::Maps { .. } => Code::ResourceExhausted,
     };
     Status::new(code, error.to_string())

@@ -33,7 +33,9 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
     let port = client.attach_port(ask(request)).await?.into_inner().port.unwrap_or_default();
     let line = format!("{}: {} ({})", port.tap, rows::protection(port.protection()), how(&port));
     match port.protection() {
-        v0::Protection::Confined | v0::Protection::Observed => output::text(&line),
+        v0::Protection::Confined | v0::Protection::Observed | v0::Protection::Open => {
+            output::text(&line)
+        }
         // What was asked for and cannot be had is an error.
         v0::Protection::Partial | v0::Protection::Unprotected | v0::Protection::Unspecified => {
             Err(Failure::Failed(line))

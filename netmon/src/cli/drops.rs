@@ -15,8 +15,10 @@ use super::{
 const EXAMPLES: &str = "\
 ingress is guest to host, egress host to guest; bytes are with the Ethernet
 header. A TAP named `-` stands for interfaces without policy. JSON has a row
-{tap, direction, reason, packets, bytes} for each count that is not zero, and
-with --passed such rows with `kind` in place of `reason` after them.
+{tap, direction, reason, action, packets, bytes} for each count that is not
+zero, and with --passed such rows with `kind` in place of `reason` and `action`
+after them. A frame whose ACTION is observed has passed: the port's mode is
+observe. Each frame is in one row only.
 
 Examples:
   netmon drops --tap tap0
@@ -59,7 +61,7 @@ pub(super) async fn run(args: &Args) -> Result<(), Failure> {
 fn tables(args: &Args, counts: &v0::NetmonServiceGetDropsResponse) -> Result<(), Failure> {
     if counts.drops.is_empty() {
         let of = args.tap.as_deref().map(|tap| format!(" of {tap}")).unwrap_or_default();
-        output::note(&format!("no frame{of} was dropped"));
+        output::note(&format!("no frame{of} was refused"));
     } else {
         output::table(DROPS, NUMBERS, counts.drops.iter().map(drop_row))?;
         output::text(&format!("\n{}", meanings(&counts.drops, output::width())))?;
@@ -67,7 +69,7 @@ fn tables(args: &Args, counts: &v0::NetmonServiceGetDropsResponse) -> Result<(),
     if !counts.passes.is_empty() {
         let gap = if counts.drops.is_empty() { "" } else { "\n" };
         output::text(&format!("{gap}Passed:\n"))?;
-        output::table(PASSES, NUMBERS, counts.passes.iter().map(pass_row))?;
+        output::table(PASSES, PASS_NUMBERS, counts.passes.iter().map(pass_row))?;
     } else if args.passed {
         output::note("no frame has passed either");
     }
@@ -81,16 +83,18 @@ fn tables(args: &Args, counts: &v0::NetmonServiceGetDropsResponse) -> Result<(),
     Ok(())
 }
 
-pub(super) const DROPS: [&str; 5] = ["TAP", "DIRECTION", "REASON", "PACKETS", "BYTES"];
+pub(super) const DROPS: [&str; 6] = ["TAP", "DIRECTION", "REASON", "ACTION", "PACKETS", "BYTES"];
 const PASSES: [&str; 5] = ["TAP", "DIRECTION", "KIND", "PACKETS", "BYTES"];
-pub(super) const NUMBERS: &[usize] = &[3, 4];
+pub(super) const NUMBERS: &[usize] = &[4, 5];
+const PASS_NUMBERS: &[usize] = &[3, 4];
 
-pub(super) fn drop_row(row: &v0::DropCount) -> [String; 5] {
+pub(super) fn drop_row(row: &v0::DropCount) -> [String; 6] {
     let direction = rows::direction(row.direction());
     [
         tap_or_none(&row.tap),
         direction.to_owned(),
         row.reason.clone(),
+        rows::action(row.observed).to_owned(),
         row.packets.to_string(),
         row.bytes.to_string(),
     ]

@@ -13,14 +13,16 @@ use super::{
 
 const EXAMPLES: &str = "\
 tentative    the guest asks whether somebody else has the address
-reachable    heard within half a minute
-stale        not heard since
-probing      being asked
-unreachable  did not answer
+reachable    heard within half a minute (netmon run --reachable-time)
+stale        not heard since, nor asked yet: its TAP is down, or it must wait
+probing      being asked, three times a second apart
+unreachable  did not answer; asked once a minute, and forgotten after an hour
+             (netmon run --expire)
 
 Addresses behind one TAP come by rank: those that duplicate address detection
-confirmed, then those only seen, then those still asked for. In JSON, auraed
-and owner are null and path is the TAP alone: this version asks for no more.
+confirmed, then those only seen, then those still asked for, then those that do
+not answer. In JSON, auraed and owner are null and path is the TAP alone: this
+version asks for no more.
 
 Examples:
   netmon endpoints

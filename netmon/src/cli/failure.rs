@@ -8,6 +8,8 @@ use std::{
 use netmon_api::ConnectError;
 use tonic::{Code, Status};
 
+use crate::config::ConfigError;
+
 /// Why, as a sentence for people. The exit code is for scripts.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Failure {
@@ -15,6 +17,8 @@ pub(super) enum Failure {
     Failed(String),
     /// What was asked for makes no sense.
     Usage(String),
+    /// The configuration makes no sense.
+    Config(String),
     /// `wait`: there is no such TAP.
     NotFound(String),
     /// No daemon answers, or no longer.
@@ -34,6 +38,7 @@ impl Failure {
             Self::Failed(_) | Self::Checked => 1,
             Self::Usage(_) => 2,
             Self::NotFound(_) => 3,
+            Self::Config(_) => 64,      // as EX_USAGE of sysexits.h
             Self::Unreachable(_) => 69, // EX_UNAVAILABLE of sysexits.h
             Self::TimedOut(_) => 124,   // as timeout(1)
         }
@@ -44,6 +49,7 @@ impl Failure {
         match self {
             Self::Failed(why)
             | Self::Usage(why)
+            | Self::Config(why)
             | Self::NotFound(why)
             | Self::Unreachable(why)
             | Self::TimedOut(why) => {
@@ -72,6 +78,12 @@ impl From<serde_json::Error> for Failure {
 impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
         Self::Unreachable(error.to_string())
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error.to_string())
     }
 }
 

@@ -1,6 +1,7 @@
 //! show: the command line, one verb a file. Translation only, as in [`api`](crate::api).
 
 mod attach;
+mod check_config;
 mod client;
 mod detach;
 mod drops;
@@ -8,12 +9,14 @@ mod endpoints;
 mod explain;
 mod failure;
 mod output;
+mod policy;
 mod ports;
 mod resolve;
 mod rows;
 mod run;
 mod status;
 mod tap;
+mod teardown;
 mod wait;
 mod watch;
 
@@ -34,8 +37,8 @@ use self::failure::Failure;
 use crate::api::{NoTapName, tap_name};
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, 1 failed, 2 wrong usage, 69 no daemon answers;
-            wait also: 3 no such TAP, 124 timeout
+Exit codes: 0 done, 1 failed, 2 wrong usage, 64 bad configuration,
+            69 no daemon answers; wait also: 3 no such TAP, 124 timeout
 NETMON_SOCKET stands for --socket. Each verb's --help has examples.";
 
 /// Knows every IPv6 address behind every TAP, and lets nothing but link-local traffic pass
@@ -70,6 +73,12 @@ enum Verb {
     Detach(detach::Args),
     /// Make a TAP that is confined before any guest can write, or remove one
     Tap(tap::Args),
+    /// Take the programs off all TAPs that a daemon has left them on
+    Teardown(teardown::Args),
+    /// Show or change what a TAP's guest may do
+    Policy(policy::Args),
+    /// Say what is wrong with a configuration, without starting anything
+    CheckConfig(check_config::Args),
     /// Explain why frames are dropped
     Explain(explain::Args),
 }
@@ -95,6 +104,9 @@ fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Attach(args) => block_on(attach::run(args)),
         Verb::Detach(args) => block_on(detach::run(args)),
         Verb::Tap(args) => block_on(tap::run(args)),
+        Verb::Teardown(args) => teardown::run(&args),
+        Verb::Policy(args) => block_on(policy::run(args)),
+        Verb::CheckConfig(args) => check_config::run(&args),
         Verb::Explain(args) => explain::run(&args),
     }
 }

@@ -8,11 +8,13 @@ use super::{
     output::{self, Format},
     rows,
 };
+use crate::policy::Profile;
 
 const EXAMPLES: &str = "\
-INGRESS is guest to host, EGRESS host to guest; `-` means not attached:
-netmon status says why. BINDINGS are the addresses that the port holds, and
-how many it may.
+MODE is enforce, observe, or, by the profile of that name, open: netmon policy
+tells more. INGRESS is guest to host, EGRESS host to guest; `-` means not
+attached: netmon status says why. BINDINGS are the addresses that the port
+holds, and how many it may.
 
 Example:
   netmon ports -o json | jq '.[] | select(.hook.ingress == \"xdp-generic\").tap'";
@@ -49,12 +51,15 @@ pub(super) async fn list(client: &mut Client) -> Result<Vec<v0::Port>, Failure> 
 pub(super) const HEAD: [&str; 7] =
     ["TAP", "IFINDEX", "MODE", "INGRESS", "EGRESS", "MAC", "BINDINGS"];
 
+/// The profile under which a mode means nothing: nothing is judged.
+const OPEN: &str = Profile::Open.name();
+
 pub(super) fn row(port: &v0::Port) -> [String; 7] {
     let or_dash = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
     [
         port.tap.clone(),
         port.ifindex.to_string(),
-        port.mode.clone(),
+        if port.profile == OPEN { OPEN.to_owned() } else { port.mode.clone() },
         or_dash(&port.ingress_hook),
         or_dash(&port.egress_hook),
         or_dash(&port.mac),

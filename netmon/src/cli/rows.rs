@@ -101,6 +101,9 @@ pub(super) struct Count<'a> {
     direction: &'static str,
     #[serde(flatten)]
     verdict: Verdict<'a>,
+    /// Of a reason: whether the frames were dropped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    action: Option<&'static str>,
     packets: u64,
     bytes: u64,
 }
@@ -114,15 +117,27 @@ enum Verdict<'a> {
 
 impl<'a> From<&'a v0::DropCount> for Count<'a> {
     fn from(row: &'a v0::DropCount) -> Self {
-        let (direction, verdict) = (direction(row.direction()), Verdict::Reason(&row.reason));
-        Self { tap: some(&row.tap), direction, verdict, packets: row.packets, bytes: row.bytes }
+        Self {
+            tap: some(&row.tap),
+            direction: direction(row.direction()),
+            verdict: Verdict::Reason(&row.reason),
+            action: Some(action(row.observed)),
+            packets: row.packets,
+            bytes: row.bytes,
+        }
     }
 }
 
 impl<'a> From<&'a v0::PassCount> for Count<'a> {
     fn from(row: &'a v0::PassCount) -> Self {
-        let (direction, verdict) = (direction(row.direction()), Verdict::Kind(&row.kind));
-        Self { tap: some(&row.tap), direction, verdict, packets: row.packets, bytes: row.bytes }
+        Self {
+            tap: some(&row.tap),
+            direction: direction(row.direction()),
+            verdict: Verdict::Kind(&row.kind),
+            action: None,
+            packets: row.packets,
+            bytes: row.bytes,
+        }
     }
 }
 
@@ -155,7 +170,7 @@ impl<'a> From<&'a v0::RefusedFrame> for Refused<'a> {
             ifindex: frame.ifindex,
             direction: direction(frame.direction()),
             reason: &frame.reason,
-            action: if frame.observed { "observed" } else { "dropped" },
+            action: action(frame.observed),
             length: frame.length,
             source_mac: &frame.source_mac,
             destination_mac: &frame.destination_mac,
@@ -195,9 +210,15 @@ pub(super) const fn protection(protection: v0::Protection) -> &'static str {
         v0::Protection::Unspecified => "unknown",
         v0::Protection::Confined => "confined",
         v0::Protection::Observed => "observed",
+        v0::Protection::Open => "open",
         v0::Protection::Partial => "partial",
         v0::Protection::Unprotected => "unprotected",
     }
+}
+
+/// What was done with frames that were refused.
+pub(super) const fn action(observed: bool) -> &'static str {
+    if observed { "observed" } else { "dropped" }
 }
 
 pub(super) const fn direction(direction: v0::Direction) -> &'static str {

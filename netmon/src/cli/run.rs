@@ -3,20 +3,27 @@
 use std::{
     io::{self, IsTerminal as _},
     path::PathBuf,
+    time::Duration,
 };
 
 use glob::Pattern;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
-use super::{client::Daemon, failure::Failure};
+use super::failure::Failure;
 use crate::{
-    daemon::{self, Options},
+    config::{Config, Options, Source},
+    daemon,
+    endpoints::Timers,
     kernel::tap::TapMaker,
+    policy::{Mode, Profile},
 };
 
 const EXAMPLES: &str = "\
-It needs root, or CAP_BPF and CAP_NET_ADMIN. SIGTERM and SIGINT end it (0).
-RUST_LOG chooses what it logs: RUST_LOG=netmon=debug.
+It needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW. SIGTERM and SIGINT end
+it (0); enforcement stays until `netmon teardown`.
+Flags win over the configuration (netmon check-config --sample explains it);
+SIGHUP reloads that, as a whole or, if it is bad, not at all. At start, a bad
+one fails (64). RUST_LOG chooses what it logs: RUST_LOG=netmon=debug.
 
 Examples:
   netmon run
@@ -25,17 +32,43 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Protect the TAPs that this names; may be given more than once
-    #[arg(long = "tap", value_name = "GLOB", default_value = "*")]
+    /// The configuration; if not given, /etc/netmon/netmon.toml where it is there
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Protect the TAPs that this names, by default all; may be given more than once
+    #[arg(long = "tap", value_name = "GLOB")]
     taps: Vec<Pattern>,
-    /// Where this instance pins its maps: two need two
-    #[arg(long, value_name = "DIR", default_value = "/sys/fs/bpf/netmon")]
-    bpffs: PathBuf,
+    /// What becomes of forbidden frames unless the TAP's own policy says it: enforce (they are
+    /// dropped) or observe (they are only counted)
+    #[arg(long)]
+    mode: Option<Mode>,
+    /// What guests may do unless the TAP's own policy says it: link-local, aurae or open
+    #[arg(long, value_name = "NAME")]
+    profile: Option<Profile>,
+    /// The daemon's socket, by default /run/netmon/netmon.sock
+    #[arg(long, value_name = "PATH", env = "NETMON_SOCKET", hide_env = true)]
+    socket: Option<PathBuf>,
+    /// Where this instance pins its maps, by default /sys/fs/bpf/netmon: two need two
+    #[arg(long, value_name = "DIR")]
+    bpffs: Option<PathBuf>,
+    /// End enforcement with the daemon; without this, it stays
+    #[arg(long)]
+    detach_on_exit: bool,
     /// How to log, on stderr
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     log: Log,
-    #[command(flatten)]
-    daemon: Daemon,
+    /// How long an address counts as reachable after it was heard; then it is asked
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = at_least_a_second)]
+    reachable_time: Duration,
+    /// How long an address that does not answer keeps its binding
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = at_least_a_second)]
+    expire: Duration,
+}
+
+/// Less would be a burst of questions, not a look from time to time.
+fn at_least_a_second(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if time >= Duration::from_secs(1) { Ok(time) } else { Err("at least 1s".to_owned()) }
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -46,14 +79,19 @@ enum Log {
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     start_log(args.log)?;
-    let options = Options { taps: args.taps, socket: args.daemon.socket, bpffs: args.bpffs };
+    let taps = Some(args.taps).filter(|taps| !taps.is_empty());
+    let Args { mode, profile, socket, bpffs, detach_on_exit, .. } = args;
+    let timers = Timers { reachable: args.reachable_time, expire: args.expire };
+    let flags = Config { taps, socket, bpffs, mode, profile, rules: Vec::new() };
+    let source = Source { flags, file: args.config };
+    let options = Options { detach_on_exit, timers, ..source.load()? };
     // Before there is a second thread.
     let maker = TapMaker::start().map_err(|error| {
         Failure::Failed(format!("cannot start the process that makes TAPs: {error}"))
     })?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime
-        .block_on(daemon::run(options, maker))
+        .block_on(daemon::run(options, source, maker))
         .map_err(|error| Failure::Failed(format!("{error:#}")))
 }
 

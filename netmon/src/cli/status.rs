@@ -11,17 +11,21 @@ use super::{
 
 const EXAMPLES: &str = "\
 confined     frames of both directions are judged
-observed     both are judged, nothing is dropped
+observed     both are judged, nothing is dropped: mode observe
+open         both are counted, nothing is judged: profile open
 partial      one direction is judged only, and why
 unprotected  none is, and why
 
+The first three are as asked for, by the configuration or netmon policy: with
+them, --check succeeds.
+
 Example:
-  netmon status --check || mail -s 'a TAP is not confined' ops < /dev/null";
+  netmon status --check || mail -s 'a TAP is not as asked' ops < /dev/null";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Fail (1) if any port is not confined
+    /// Fail (1) if any port is not as asked for: partial or unprotected
     #[arg(long)]
     check: bool,
     /// How to print
@@ -47,8 +51,13 @@ pub(super) async fn run(args: &Args) -> Result<(), Failure> {
 
 /// Whether all are as asked for.
 pub(super) fn checked(ports: &[v0::Port]) -> Result<(), Failure> {
-    let is_confined = |port: &v0::Port| port.protection() == v0::Protection::Confined;
-    if ports.iter().all(is_confined) { Ok(()) } else { Err(Failure::Checked) }
+    let is_as_asked = |port: &v0::Port| match port.protection() {
+        v0::Protection::Confined | v0::Protection::Observed | v0::Protection::Open => true,
+        v0::Protection::Partial | v0::Protection::Unprotected | v0::Protection::Unspecified => {
+            false
+        }
+    };
+    if ports.iter().all(is_as_asked) { Ok(()) } else { Err(Failure::Checked) }
 }
 
 const HEAD: [&str; 3] = ["TAP", "PROTECTION", "HOW"];

@@ -7,11 +7,10 @@ use nix::unistd::User;
 use super::{
     client::{Daemon, ask},
     failure::Failure,
-    output,
+    output, policy, rows,
     status::how,
     tap,
 };
-use crate::api::guest_mac;
 
 const EXAMPLES: &str = "\
 Only root and the daemon's own user may. create comes back when the TAP is up,
@@ -43,7 +42,7 @@ struct Create {
     #[arg(value_parser = tap)]
     tap: String,
     /// The MAC that the guest is to use; else it may choose, once
-    #[arg(long, value_parser = mac)]
+    #[arg(long, value_parser = policy::value("mac"))]
     mac: Option<String>,
     /// The user, by name or uid, that may open the TAP; root may anyway
     #[arg(long, value_name = "USER", default_value = "0", value_parser = user)]
@@ -77,7 +76,8 @@ async fn create(args: Create) -> Result<(), Failure> {
     let request = v0::NetmonServiceCreateTapRequest { tap, mac, owner, multi_queue };
     let response = daemon.connect().await?.create_tap(ask(request)).await?;
     let port = response.into_inner().port.unwrap_or_default();
-    output::text(&format!("{}: confined ({}), ifindex {}", port.tap, how(&port), port.ifindex))
+    let protection = rows::protection(port.protection());
+    output::text(&format!("{}: {protection} ({}), ifindex {}", port.tap, how(&port), port.ifindex))
 }
 
 async fn delete(args: Delete) -> Result<(), Failure> {
@@ -85,10 +85,6 @@ async fn delete(args: Delete) -> Result<(), Failure> {
     let request = v0::NetmonServiceDeleteTapRequest { tap: tap.clone() };
     daemon.connect().await?.delete_tap(ask(request)).await?;
     output::text(&format!("{tap}: removed"))
-}
-
-fn mac(text: &str) -> Result<String, String> {
-    guest_mac(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
 /// Names are this machine's: the daemon hears a number.

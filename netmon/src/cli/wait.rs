@@ -16,7 +16,8 @@ use super::{client::Daemon, failure::Failure, output, ports, tap};
 const EXAMPLES: &str = "\
 endpoint   the guest has an address
 reachable  it has one, and was heard within half a minute
-confined   frames of both directions are judged
+confined   frames of both directions are judged, and dropped where they are
+           refused: never so in mode observe or profile open
 gone       no address is known behind the TAP, be it that the TAP is gone
 
 The TAP need not be there yet. If it is not in the end, the exit code is 3; if

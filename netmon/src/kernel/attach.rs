@@ -3,26 +3,28 @@
 
 use std::{
     io,
-    os::fd::{AsFd, OwnedFd},
-    sync::{Arc, mpsc as thread_mpsc},
+    mem::ManuallyDrop,
+    os::fd::AsFd as _,
+    path::Path,
+    sync::{Arc, PoisonError, RwLock, mpsc as thread_mpsc},
     thread,
 };
 
-use aya::{
-    Ebpf,
-    programs::{
-        SchedClassifier, TcAttachType,
-        tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions, TcError},
-    },
+use aya::programs::{
+    SchedClassifier, TcAttachType,
+    tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions, TcError},
 };
 use nix::net::if_::if_indextoname;
 use tokio::sync::mpsc;
 
 use crate::{
     command::{EgressHook, IngressHook},
+    crash,
     kernel::{
+        adopt::{self, Action, Found},
         link::{Hook, Link},
-        load::LoadedProgram,
+        load::{CLASSIFIER, LoadedProgram},
+        pins::{PinnedLink, Pins, PinsError},
     },
 };
 
@@ -40,6 +42,9 @@ pub enum AttachError {
         /// The TAP.
         tap: Arc<str>,
     },
+    /// The link cannot be pinned: enforcement would end with the daemon.
+    #[error(transparent)]
+    Pins(#[from] PinsError),
     /// The kernel's word.
     #[error("{hook}: {source}")]
     Kernel {
@@ -50,38 +55,86 @@ pub enum AttachError {
     },
 }
 
-/// XDP on a TAP, as long as this lives.
+/// XDP on a TAP. Its pin holds it, with or without this.
 #[derive(Debug)]
 pub struct Ingress {
     /// What holds it.
     pub link: Link,
     /// Where it runs.
-    pub hook: IngressHook,
+    pub hook: Hook,
 }
 
-/// Attaches XDP: in the driver, or on an skb where the driver refuses.
+/// Whether XDP of ours is on this TAP already, of this build or another: then its entries in the maps are this
+/// very TAP's, for a link does not outlive its interface.
+pub fn is_held(program: &LoadedProgram, pins: &Pins, index: u32) -> bool {
+    let found = |pinned: PinnedLink| inspect(program, index, &pinned);
+    let found = pins.link(index, &Hook::INGRESS).map(found);
+    matches!(found, Some(Found::Live | Found::WrongProgram))
+}
+
+/// Attaches XDP, or takes over what is there: in the driver, or on an skb where the driver refuses.
 ///
 /// # Errors
 ///
 /// The TAP is gone, or has another program.
 pub fn ingress(
     program: &LoadedProgram,
+    pins: &Pins,
     tap: &Arc<str>,
     index: u32,
 ) -> Result<Ingress, AttachError> {
+    if let Some((link, hook)) = adopt(program, pins, index, &Hook::INGRESS)? {
+        return Ok(Ingress { link, hook });
+    }
     let create = |hook| Link::create(program.fd.as_fd(), index, hook);
-    match create(Hook::XdpNative) {
-        Ok(link) => return Ok(Ingress { link, hook: IngressHook::XdpNative }),
+    let (link, hook) = match create(Hook::XdpNative) {
+        Ok(link) => (link, Hook::XdpNative),
         Err(error) => match error.raw_os_error() {
             // The driver has no XDP, or not in this state of the device.
-            Some(libc::EOPNOTSUPP | libc::EINVAL | libc::ERANGE) if is_there(index) => {}
+            Some(libc::EOPNOTSUPP | libc::EINVAL | libc::ERANGE) if is_there(index) => {
+                let link = create(Hook::XdpGeneric);
+                let link = link.map_err(|error| refused(error, tap, index, "generic XDP"))?;
+                (link, Hook::XdpGeneric)
+            }
             _ => return Err(refused(error, tap, index, "XDP")),
         },
+    };
+    crash::point("ingress/created");
+    pins.pin_link(index, hook, &link)?;
+    crash::point("ingress/pinned");
+    Ok(Ingress { link, hook })
+}
+
+fn inspect(program: &LoadedProgram, index: u32, pinned: &PinnedLink) -> Found {
+    let info = pinned.link.as_ref().and_then(|link| link.info().ok());
+    adopt::found(Some(info), pinned.hook.side(), index, program.id)
+}
+
+/// Takes over the pinned link of one of these hooks, with our program in it. `None`: there is none, or it was
+/// of no use and is gone now.
+fn adopt(
+    program: &LoadedProgram,
+    pins: &Pins,
+    index: u32,
+    hooks: &[Hook],
+) -> Result<Option<(Link, Hook)>, AttachError> {
+    let Some(pinned) = pins.link(index, hooks) else { return Ok(None) };
+    let found = inspect(program, index, &pinned);
+    let (Some(link), Action::Keep | Action::Replace) = (&pinned.link, adopt::action(found)) else {
+        pins.unpin_links(index, hooks);
+        crash::point("ingress/unpinned");
+        return Ok(None);
+    };
+    if adopt::action(found) == Action::Replace {
+        let at = |source| AttachError::Kernel { hook: "the program in the pinned link", source };
+        // Compare and swap where we know what was there; what we do not know is not to stay.
+        let old = link.info().ok().and_then(|info| program.former(info.program));
+        link.update(program.fd.as_fd(), old).map_err(at)?;
+        crash::point("upgrade/linked");
     }
-    match create(Hook::XdpGeneric) {
-        Ok(link) => Ok(Ingress { link, hook: IngressHook::XdpGeneric }),
-        Err(error) => Err(refused(error, tap, index, "generic XDP")),
-    }
+    pins.take_over(index, &pinned)?;
+    let PinnedLink { link, hook, .. } = pinned;
+    Ok(link.map(|link| (link, hook)))
 }
 
 fn is_there(index: u32) -> bool {
@@ -100,13 +153,23 @@ fn refused(error: io::Error, tap: &Arc<str>, index: u32, hook: &'static str) -> 
     }
 }
 
-/// The egress program on a TAP, as long as this lives.
+/// The egress program on a TAP. It stays without this.
 #[derive(Debug)]
 pub enum Egress {
-    /// TCX.
+    /// TCX. Its pin holds it.
     Tcx(Link),
-    /// A filter of the clsact qdisc; dropped, it is taken away.
-    Clsact(SchedClassifierLink),
+    /// A filter of the clsact qdisc, which holds it.
+    Clsact(ManuallyDrop<SchedClassifierLink>),
+}
+
+impl Ingress {
+    /// Where it runs.
+    pub const fn hook(&self) -> IngressHook {
+        match self.hook {
+            Hook::XdpGeneric => IngressHook::XdpGeneric,
+            Hook::XdpNative | Hook::TcxEgress => IngressHook::XdpNative,
+        }
+    }
 }
 
 impl Egress {
@@ -139,6 +202,12 @@ pub struct EgressAttacher {
     jobs: thread_mpsc::Sender<Job>,
 }
 
+/// What the thread works with.
+struct Worker {
+    program: LoadedProgram,
+    pins: Arc<RwLock<Pins>>,
+}
+
 impl EgressAttacher {
     /// Starts the thread; what it has done comes out of the channel. It ends when this is dropped.
     ///
@@ -146,16 +215,16 @@ impl EgressAttacher {
     ///
     /// The kernel gives no thread.
     pub fn start(
-        program: OwnedFd,
-        mut object: Ebpf,
-        name: &'static str,
+        program: LoadedProgram,
+        pins: Arc<RwLock<Pins>>,
     ) -> io::Result<(Self, mpsc::UnboundedReceiver<Done>)> {
         // Both are bounded by the ports there are: each has one job at a time.
         let (jobs, todo) = thread_mpsc::channel::<Job>();
         let (done, results) = mpsc::unbounded_channel();
+        let worker = Worker { program, pins };
         thread::Builder::new().name("egress".to_owned()).spawn(move || {
             for job in todo {
-                let result = attach(&program, &mut object, name, &job);
+                let result = worker.attach(&job);
                 if done.send((job, result)).is_err() {
                     break;
                 }
@@ -170,36 +239,52 @@ impl EgressAttacher {
     }
 }
 
-fn attach(
-    program: &OwnedFd,
-    object: &mut Ebpf,
-    name: &str,
-    job: &Job,
-) -> Result<Egress, AttachError> {
-    match Link::create(program.as_fd(), job.index, Hook::TcxEgress) {
-        Ok(link) => Ok(Egress::Tcx(link)),
-        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Err(AttachError::Gone),
-        // No TCX before Linux 6.6 (EINVAL), or its chain is full (ERANGE): the older hook.
-        Err(tcx) => clsact(object, name, job).map_err(|source| {
-            tracing::debug!(tap = %job.tap, %tcx, clsact = %source, "egress attach refused");
-            AttachError::Kernel { hook: "TCX and clsact", source }
-        }),
+impl Worker {
+    fn attach(&self, job: &Job) -> Result<Egress, AttachError> {
+        let pins = || self.pins.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((link, _)) = adopt(&self.program, &pins(), job.index, &Hook::EGRESS)? {
+            return Ok(Egress::Tcx(link));
+        }
+        match Link::create(self.program.fd.as_fd(), job.index, Hook::TcxEgress) {
+            Ok(link) => {
+                crash::point("egress/created");
+                pins().pin_link(job.index, Hook::TcxEgress, &link)?;
+                crash::point("egress/pinned");
+                Ok(Egress::Tcx(link))
+            }
+            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Err(AttachError::Gone),
+            // No TCX before Linux 6.6 (EINVAL), or its chain is full (ERANGE): the older hook.
+            Err(tcx) => {
+                let program = pins().program(CLASSIFIER);
+                clsact(&program, &job.tap).map_err(|source| {
+                    tracing::debug!(tap = %job.tap, %tcx, clsact = %source, "egress attach refused");
+                    AttachError::Kernel { hook: "TCX and clsact", source }
+                })
+            }
+        }
     }
 }
 
-fn clsact(object: &mut Ebpf, name: &str, job: &Job) -> io::Result<Egress> {
-    let qdisc = tc::qdisc_add_clsact(&job.tap);
+/// Attaches the pinned program. A former filter of ours is taken away first: nothing tells it apart from the
+/// new one, and this second layer is without a program for a moment (Linux before 6.6 only).
+fn clsact(program: &Path, tap: &str) -> io::Result<Egress> {
+    let qdisc = tc::qdisc_add_clsact(tap);
     if let Err(error) = qdisc
         && !matches!(error, TcError::AlreadyAttached)
     {
         return Err(io::Error::other(error));
     }
-    let program = object.program_mut(name).ok_or(io::ErrorKind::NotFound)?;
-    let program: &mut SchedClassifier = program.try_into().map_err(io::Error::other)?;
+    remove_filter(tap);
+    let mut program = SchedClassifier::from_pin(program).map_err(io::Error::other)?;
     let options = TcAttachOptions::Netlink(NlOptions::default());
     let link = program
-        .attach_with_options(&job.tap, TcAttachType::Egress, options)
+        .attach_with_options(tap, TcAttachType::Egress, options)
         .and_then(|id| program.take_link(id))
         .map_err(io::Error::other)?;
-    Ok(Egress::Clsact(link))
+    Ok(Egress::Clsact(ManuallyDrop::new(link)))
+}
+
+/// Takes our filter off a TAP, if there is one.
+pub fn remove_filter(tap: &str) {
+    let _none = tc::qdisc_detach_program(tap, TcAttachType::Egress, CLASSIFIER);
 }

@@ -1,6 +1,6 @@
 //! The programs and maps: one object for all ports, part of this very binary.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader, VerifierLogLevel, include_bytes_aligned,
@@ -9,10 +9,17 @@ use aya::{
 };
 use netmon_common::abi::{Event, Sample};
 use nix::unistd::geteuid;
+use tracing::warn;
 
-use crate::kernel::{
-    events::Records,
-    maps::{Maps, MapsError},
+use crate::{
+    crash,
+    kernel::{
+        events::Records,
+        layout,
+        maps::{Maps, MapsError},
+        pins::{Pins, PinsError},
+        syscall,
+    },
 };
 
 /// The BPF object. There is no build script on purpose: one build serves all profiles.
@@ -21,7 +28,12 @@ static OBJECT: &[u8] = include_bytes_aligned!(env!(
     "netmon embeds its BPF programs: build it with `cargo xtask build`, which compiles them first"
 ));
 
-const XDP: &str = "guest_to_host";
+/// The maps that are pinned: all there are.
+pub(super) const MAPS: [&str; 8] =
+    ["PORTS", "PORT_STATE", "BINDINGS", "RESERVED", "COUNTERS", "EVENTS", "SAMPLES", "RING"];
+
+/// The ingress program.
+pub const XDP: &str = "guest_to_host";
 /// The egress program.
 pub const CLASSIFIER: &str = "host_to_guest";
 
@@ -57,6 +69,9 @@ pub enum LoadError {
     /// The maps.
     #[error(transparent)]
     Maps(#[from] MapsError),
+    /// The pins.
+    #[error(transparent)]
+    Pins(#[from] PinsError),
     /// The process has no descriptors left, or the like.
     #[error("{0}")]
     Io(#[from] std::io::Error),
@@ -74,7 +89,7 @@ pub struct Loaded {
     pub xdp: LoadedProgram,
     /// The egress program.
     pub classifier: LoadedProgram,
-    /// Keeps the classifier for aya's clsact attach.
+    /// The object as it was loaded just now.
     pub object: Ebpf,
 }
 
@@ -85,29 +100,91 @@ pub struct LoadedProgram {
     pub fd: OwnedFd,
     /// The kernel's number for it.
     pub id: u32,
+    /// Programs of other builds that pinned links may hold.
+    pub former: Vec<(u32, OwnedFd)>,
 }
 
-/// Loads all of it; nothing is attached yet.
+impl LoadedProgram {
+    /// The former program of this number.
+    pub fn former(&self, id: u32) -> Option<BorrowedFd<'_>> {
+        self.former.iter().find(|(former, _)| *former == id).map(|(_, fd)| fd.as_fd())
+    }
+}
+
+/// Loads all of it, nothing is attached yet. With `pins`, the maps are the pinned ones, and a program that is
+/// pinned already and the same is taken again: its links need no change.
 ///
 /// # Errors
 ///
-/// The privileges, the kernel's version or its verifier.
-pub fn load() -> Result<Loaded, LoadError> {
-    let object = EbpfLoader::new().verifier_log_level(VerifierLogLevel::STATS).load(OBJECT);
+/// The privileges, the kernel's version or its verifier, or the pins.
+pub fn load(mut pins: Option<&mut Pins>) -> Result<Loaded, LoadError> {
+    if let Some(pins) = pins.as_deref_mut()
+        && !pins.is_new()
+        && let Err(why) = MAPS.iter().try_for_each(|map| layout::check(OBJECT, map, pins))
+    {
+        warn!("{why}: the set is put aside, and a new one takes its links over");
+        let found = Pins::clone(pins);
+        pins.replace_damaged(|map| layout::check(OBJECT, map, &found).is_ok())?;
+    }
+    let pins = pins.as_deref();
+    let mut loader = EbpfLoader::new();
+    loader.verifier_log_level(VerifierLogLevel::STATS);
+    for map in pins.iter().flat_map(|_| MAPS) {
+        loader.map_pin_path(map, pins.map(|pins| pins.map(map)).unwrap_or_default());
+    }
+    let object = loader.load(OBJECT);
     let mut object =
         object.map_err(|error| permission(&error).unwrap_or(LoadError::Object(error)))?;
+    crash::point("set/loaded");
     let xdp: &mut Xdp = program(&mut object, XDP)?;
-    let xdp = loaded(XDP, xdp.load(), |()| {
-        Ok((xdp.fd()?.as_fd().try_clone_to_owned()?, xdp.info()?.id()))
-    })?;
+    let xdp = loaded(XDP, xdp.load(), |()| Ok(xdp.fd()?.as_fd().try_clone_to_owned()?))?;
     let classifier: &mut SchedClassifier = program(&mut object, CLASSIFIER)?;
     let classifier = loaded(CLASSIFIER, classifier.load(), |()| {
-        Ok((classifier.fd()?.as_fd().try_clone_to_owned()?, classifier.info()?.id()))
+        Ok(classifier.fd()?.as_fd().try_clone_to_owned()?)
     })?;
+    let (xdp, classifier) = (settle(XDP, xdp, pins)?, settle(CLASSIFIER, classifier, pins)?);
+    crash::point("set/programs");
     let maps = Maps::new(&mut object)?;
     let events = Records::new(ring(&mut object, "EVENTS")?)?;
     let samples = Records::new(ring(&mut object, "SAMPLES")?)?;
     Ok(Loaded { maps, events, samples, xdp, classifier, object })
+}
+
+/// Decides between the program that was loaded just now and those that are pinned: where one of these is the
+/// same, it is taken. Otherwise the new one is pinned beside, until all links hold it.
+fn settle(
+    name: &'static str,
+    fresh: OwnedFd,
+    pins: Option<&Pins>,
+) -> Result<LoadedProgram, LoadError> {
+    let identity = syscall::program_identity(fresh.as_fd())?;
+    let Some(pins) = pins else {
+        return Ok(LoadedProgram { fd: fresh, id: identity.id, former: Vec::new() });
+    };
+    let (current, next) = (pins.program(name), pins.next_program(name));
+    let pinned = [current.clone(), next.clone()].into_iter().chain(pins.older_programs(name));
+    let mut former = Vec::new();
+    let mut same = None;
+    for path in pinned {
+        let Ok(fd) = syscall::open(&path) else { continue };
+        let Ok(found) = syscall::program_identity(fd.as_fd()) else { continue };
+        let is_ours = (path == current || path == next) && !crash::is_other_build();
+        if found.tag == identity.tag && same.is_none() && is_ours {
+            same = Some((found.id, fd));
+        } else {
+            former.push((found.id, fd));
+        }
+    }
+    if let Some((id, fd)) = same {
+        return Ok(LoadedProgram { fd, id, former });
+    }
+    let place = if current.exists() { &next } else { &current };
+    if place.exists() {
+        std::fs::remove_file(place)?;
+    }
+    syscall::pin(fresh.as_fd(), place)?;
+    crash::point("upgrade/pinned");
+    Ok(LoadedProgram { fd: fresh, id: identity.id, former })
 }
 
 fn ring(object: &mut Ebpf, map: &'static str) -> Result<RingBuf<MapData>, MapsError> {
@@ -126,12 +203,11 @@ where
 fn loaded(
     name: &'static str,
     result: Result<(), ProgramError>,
-    handle: impl FnOnce(()) -> Result<(OwnedFd, u32), ProgramError>,
-) -> Result<LoadedProgram, LoadError> {
-    let (fd, id) = result
+    handle: impl FnOnce(()) -> Result<OwnedFd, ProgramError>,
+) -> Result<OwnedFd, LoadError> {
+    result
         .and_then(handle)
-        .map_err(|source| permission(&source).unwrap_or(LoadError::Program { name, source }))?;
-    Ok(LoadedProgram { fd, id })
+        .map_err(|source| permission(&source).unwrap_or(LoadError::Program { name, source }))
 }
 
 /// EPERM, wherever in the chain it hides, is no fault of the kernel's version.

@@ -90,7 +90,9 @@ impl Maps {
             ring: take(object, "RING")?,
             processors,
         };
-        maps.make_counters(NO_PORT)?;
+        if maps.counters(NO_PORT).is_none() {
+            maps.make_counters(NO_PORT)?;
+        }
         Ok(maps)
     }
 
@@ -106,6 +108,20 @@ impl Maps {
             .insert(index, zerocopy::transmute_ref!(&state) as &[u8; STATE], 0)
             .map_err(at("PORT_STATE"))?;
         self.set_policy(index, policy)
+    }
+
+    /// A port's policy, as the programs see it; `None` where there is none.
+    pub fn policy(&self, index: u32) -> Option<PortPolicy> {
+        self.policies.get(&index, 0).ok().map(value)
+    }
+
+    /// The interfaces that have a policy.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's word on the iteration.
+    pub fn ports(&self) -> Result<Vec<u32>, MapsError> {
+        self.policies.keys().collect::<Result<_, _>>().map_err(at("PORTS"))
     }
 
     /// Replaces a port's policy.

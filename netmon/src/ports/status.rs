@@ -3,11 +3,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use netmon_common::{
-    Kind, Mac, Reason,
-    abi::{Count, Direction, NO_PORT},
+    Kind, Reason,
+    abi::{Count, Direction, Mode, NO_PORT},
+    outcome::Outcome,
 };
 
-use super::{EgressState, Port, PortError, Ports};
+use super::{EgressState, Port, PortError, Ports, policy::first_mac};
 use crate::{
     command::{CounterRow, Counters, PortStatus, Protection},
     kernel::attach::Egress,
@@ -28,7 +29,7 @@ impl Ports {
                 egress: None,
                 mac: None,
                 bindings: 0,
-                quota: 0,
+                policy: self.asked(tap),
                 protection: Protection::Unprotected(error.to_string()),
             })
         });
@@ -86,7 +87,7 @@ impl Ports {
         };
         let detached = "somebody detached the XDP program";
         let protection = match (ingress, egress) {
-            (true, true) => Protection::Confined,
+            (true, true) => self.judged(port),
             (true, false) => Protection::Partial(missing),
             (false, true) => Protection::Partial(format!(
                 "{detached} (netmon detach {0}; netmon attach {0})",
@@ -95,20 +96,37 @@ impl Ports {
             (false, false) => Protection::Unprotected(format!("{detached}, and {missing}")),
         };
         let state = self.maps.state(index).unwrap_or_default();
-        let seen = state.mac >> 48 == u64::from(port.policy.epoch);
         PortStatus {
             tap: Arc::clone(&port.tap.name),
             index,
             link: port.tap.link,
-            ingress: ingress.then_some(port.ingress.hook),
+            ingress: ingress.then_some(port.ingress.hook()),
             egress: match &port.egress {
                 EgressState::On(on) if egress => Some(on.hook()),
                 EgressState::On(_) | EgressState::Pending | EgressState::Refused(_) => None,
             },
-            mac: seen.then(|| Mac::from_bits(state.mac)),
+            mac: first_mac(&self.maps, index, &port.policy),
             bindings: state.claimed.saturating_sub(port.policy.released),
-            quota: port.policy.quota,
+            policy: port.asked.clone(),
             protection,
+        }
+    }
+
+    /// What the programs do with the frames of a port, both of them being on.
+    fn judged(&self, port: &Port) -> Protection {
+        match self.maps.policy(port.tap.index) {
+            Some(policy) if policy == port.policy => match Mode::of(policy.mode) {
+                Mode::Enforce => Protection::Confined,
+                Mode::Observe => Protection::Observed,
+                Mode::Open => Protection::Open,
+            },
+            Some(_) => Protection::Partial(
+                "the programs have another policy than was asked for (netmon policy sets it again)"
+                    .to_owned(),
+            ),
+            None => Protection::Partial(
+                "somebody removed its policy from the map: every frame is dropped".to_owned(),
+            ),
         }
     }
 
@@ -117,13 +135,17 @@ impl Ports {
         for (direction, ledger) in
             [(Direction::Ingress, &ledgers.ingress), (Direction::Egress, &ledgers.egress)]
         {
-            let passed = Kind::ALL
-                .iter()
-                .map(|kind| (Ok(*kind), ledger.passed.get(usize::from(kind.number()))));
-            let dropped = Reason::ALL
-                .iter()
-                .map(|reason| (Err(*reason), ledger.dropped.get(usize::from(reason.number()))));
-            for (verdict, count) in passed.chain(dropped) {
+            let passed = Kind::ALL.iter().map(|kind| {
+                (Outcome::Passed(*kind), ledger.passed.get(usize::from(kind.number())))
+            });
+            let refused = Reason::ALL.iter().flat_map(|reason| {
+                let slot = usize::from(reason.number());
+                [
+                    (Outcome::Dropped(*reason), ledger.dropped.get(slot)),
+                    (Outcome::Observed(*reason), ledger.observed.get(slot)),
+                ]
+            });
+            for (outcome, count) in passed.chain(refused) {
                 let Count { packets, bytes } = count.copied().unwrap_or_default();
                 if packets > 0 {
                     let tap = Arc::clone(tap);
@@ -131,7 +153,7 @@ impl Ports {
                         tap,
                         index,
                         direction,
-                        verdict,
+                        outcome,
                         packets,
                         bytes,
                     });

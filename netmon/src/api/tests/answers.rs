@@ -48,7 +48,9 @@ async fn the_daemons_answers_are_handed_on_whole() {
 
     let request = v0::NetmonServiceGetDropsRequest::default();
     let drops = client.get_drops(request).await.expect("drops").into_inner();
-    assert_eq!((drops.drops.len(), drops.passes.len(), drops.events_lost), (1, 1, 3));
+    assert_eq!((drops.drops.len(), drops.passes.len(), drops.events_lost), (2, 1, 3));
+    let observed = drops.drops.iter().map(|row| row.observed).collect::<Vec<_>>();
+    assert_eq!(observed, [false, true]);
     assert_eq!((&*drops.drops[0].reason, &*drops.passes[0].kind), ("ipv4", "dad"));
 
     let request = v0::NetmonServiceDetachPortRequest { tap: "tap9".into() };
@@ -60,6 +62,47 @@ async fn the_daemons_answers_are_handed_on_whole() {
     let request = v0::NetmonServiceAttachPortRequest { tap: "../tap0".into() };
     let refused = client.attach_port(request).await.expect_err("no name");
     assert_eq!(refused.code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn a_policy_is_changed_by_what_is_set_and_by_nothing_that_is_wrong() {
+    let daemon = Daemon::start("policy");
+    let mut client = daemon.client().await;
+    let mut set = async |tap: &str, change: v0::Policy| {
+        let change = Some(change);
+        let request =
+            v0::NetmonServiceSetPortPolicyRequest { tap: tap.into(), reset: true, change };
+        let answer = client.set_port_policy(request).await;
+        answer.map(|response| response.into_inner().port.expect("a port"))
+    };
+    let change = v0::Policy {
+        mode: Some("observe".into()),
+        mac: Some("02:FC:00:00:00:01".into()),
+        quota: Some(2),
+        protocols: Some(v0::Protocols { names: vec![] }),
+        host_ports: Some(v0::Services { any: false, ports: vec![22, 80] }),
+        ..v0::Policy::default()
+    };
+    let port = set("tap0", change.clone()).await.expect("tap0 is there");
+    assert_eq!((&*port.mode, &*port.profile, port.quota), ("observe", "link-local", 2));
+    let all = v0::Policy {
+        profile: Some("link-local".into()),
+        mac: Some("02:fc:00:00:00:01".into()),
+        nd_rate: Some(100),
+        sample_rate: Some(10),
+        guest_ports: Some(v0::Services { any: true, ports: vec![] }),
+        ..change
+    };
+    assert_eq!(port.policy, Some(all));
+
+    let refused = set("tap9", v0::Policy::default()).await.expect_err("no such TAP");
+    assert_eq!(refused.code(), Code::NotFound);
+    let bad = v0::Policy { quota: Some(17), ..v0::Policy::default() };
+    let refused = set("tap0", bad).await.expect_err("too many");
+    assert_eq!(
+        (refused.code(), refused.message()),
+        (Code::InvalidArgument, r#"quota must be a number from 1 to 16, not "17""#)
+    );
 }
 
 #[tokio::test]

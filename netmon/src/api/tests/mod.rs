@@ -6,7 +6,7 @@ mod watch;
 use std::{net::Ipv6Addr, path::PathBuf};
 
 use netmon_api::Client;
-use netmon_common::{Kind, Reason, abi};
+use netmon_common::{Kind, Reason, abi, outcome::Outcome};
 use tokio::{
     net::UnixListener,
     sync::{mpsc, oneshot},
@@ -14,10 +14,11 @@ use tokio::{
 
 use super::Feeds;
 use crate::{
-    command::{Command, CounterRow, Counters, IngressHook, PortStatus, Protection},
+    command::{Command, CounterRow, Counters, IngressHook, PolicyOrder, PortStatus, Protection},
     drops::DropFeed,
     endpoints::{EndpointTable, Input},
     kernel::tap::TapMaker,
+    policy::Policy,
     ports::PortError,
     time::Moment,
     view::{self, Publisher},
@@ -71,7 +72,7 @@ impl Daemon {
             first_seen: now.since(nanos).as_nanos() as u64,
             ..Default::default()
         };
-        self.apply(Input::Port { index: port, name: tap.into(), epoch: 0 });
+        self.apply(Input::Port { index: port, name: tap.into(), epoch: 0, up: true });
         self.apply(Input::Binding(key, binding));
     }
 
@@ -97,15 +98,15 @@ fn answer(command: Command) {
         egress: None,
         mac: None,
         bindings: 1,
-        quota: 8,
+        policy: Policy::default(),
         protection: Protection::Partial("egress: somebody detached our program".into()),
     };
     let refused = |tap: &str| PortError::NotFound(tap.into());
-    let row = |verdict| CounterRow {
+    let row = |outcome| CounterRow {
         tap: "tap0".into(),
         index: 7,
         direction: abi::Direction::Ingress,
-        verdict,
+        outcome,
         packets: 2,
         bytes: 120,
     };
@@ -115,10 +116,21 @@ fn answer(command: Command) {
             answer.send(Ok(port)).expect("somebody asked");
         }
         Command::Attach(tap, answer) => answer.send(Err(refused(&tap))).expect("somebody asked"),
-        Command::SetMac(tap, _, answer) => answer.send(Err(refused(&tap))).expect("somebody asked"),
+        Command::SetPolicy(PolicyOrder { tap, reset, change }, answer) if &*tap == "tap0" => {
+            assert!(reset);
+            let port = PortStatus { policy: Policy::default().with(&change), ..port };
+            answer.send(Ok(port)).expect("somebody asked");
+        }
+        Command::SetPolicy(order, answer) => {
+            answer.send(Err(refused(&order.tap))).expect("somebody asked");
+        }
         Command::Detach(tap, answer) => answer.send(Err(refused(&tap))).expect("somebody asked"),
         Command::Counters(_, answer) => {
-            let rows = vec![row(Ok(Kind::Dad)), row(Err(Reason::Ipv4))];
+            let rows = vec![
+                row(Outcome::Passed(Kind::Dad)),
+                row(Outcome::Dropped(Reason::Ipv4)),
+                row(Outcome::Observed(Reason::Vlan)),
+            ];
             answer.send(Ok(Counters { rows, events_lost: 3 })).expect("somebody asked");
         }
     }

@@ -8,6 +8,11 @@ use netmon_api::v0::{self, netmon_service_watch_endpoints_response::Event};
 use netmon_common::Reason;
 use prost_types::Timestamp;
 
+use crate::{
+    api::written_policy,
+    policy::{Policy, Profile},
+};
+
 fn guest(tap: &str, ifindex: u32, address: &str, state: v0::EndpointState) -> v0::Endpoint {
     v0::Endpoint {
         tap: tap.to_owned(),
@@ -40,6 +45,7 @@ fn port(protection: v0::Protection) -> v0::Port {
         quota: 8,
         protection: protection.into(),
         why: String::new(),
+        policy: Some(written_policy(Policy::of(Profile::LinkLocal).into())),
     }
 }
 
@@ -51,6 +57,7 @@ fn drop_count(tap: &str, reason: Reason, packets: u64) -> v0::DropCount {
         reason: reason.name().to_owned(),
         packets,
         bytes: packets * 86,
+        observed: false,
     }
 }
 

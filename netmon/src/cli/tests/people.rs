@@ -11,7 +11,7 @@ use super::{
         drops, endpoints, explain,
         failure::Failure,
         output::aligned,
-        ports, resolve, status,
+        policy, ports, resolve, status,
         wait::{Behind, Goal},
         watch,
     },
@@ -37,6 +37,7 @@ fn tables_are_aligned_and_fit_a_terminal() {
     let mut known = port(v0::Protection::Confined);
     known.mac = "02:fc:00:00:00:01".to_owned();
     known.ingress_hook = "xdp-generic".to_owned();
+    known.profile = "open".to_owned();
     let ports =
         aligned(ports::HEAD, &[1], [port(v0::Protection::Confined), known].iter().map(ports::row));
     assert_eq!(
@@ -44,20 +45,43 @@ fn tables_are_aligned_and_fit_a_terminal() {
         [
             "TAP   IFINDEX  MODE     INGRESS      EGRESS  MAC                BINDINGS",
             "tap0       12  enforce  xdp-native   tcx     -                  1/8",
-            "tap0       12  enforce  xdp-generic  tcx     02:fc:00:00:00:01  1/8",
+            "tap0       12  open     xdp-generic  tcx     02:fc:00:00:00:01  1/8",
         ]
     );
     let counts = [
         drop_count("tap0", Reason::RouterAdvertisement, 1_000_000),
+        v0::DropCount { observed: true, ..drop_count("tap1", Reason::Vlan, 2) },
         drop_count("", Reason::PortUnknown, 1),
     ];
     let drops = aligned(drops::DROPS, drops::NUMBERS, counts.iter().map(drops::drop_row));
     assert_eq!(
         drops.lines().collect::<Vec<_>>(),
         [
-            "TAP   DIRECTION  REASON         PACKETS     BYTES",
-            "tap0  ingress    router_advert  1000000  86000000",
-            "-     ingress    port_unknown         1        86",
+            "TAP   DIRECTION  REASON         ACTION    PACKETS     BYTES",
+            "tap0  ingress    router_advert  dropped   1000000  86000000",
+            "tap1  ingress    vlan           observed        2       172",
+            "-     ingress    port_unknown   dropped         1        86",
+        ]
+    );
+}
+
+#[test]
+fn a_policy_is_shown_as_it_is_written() {
+    let policy = port(v0::Protection::Confined).policy.expect("a policy");
+    let rows = policy::rows(&policy).expect("one that there is");
+    assert_eq!(
+        aligned(["KEY", "VALUE"], &[], rows).lines().collect::<Vec<_>>(),
+        [
+            "KEY          VALUE",
+            "mode         enforce",
+            "profile      link-local",
+            "mac          first",
+            "quota        8",
+            "nd_rate      100",
+            "sample_rate  10",
+            "protocols    tcp,udp",
+            "host_ports   any",
+            "guest_ports  any",
         ]
     );
 }
@@ -113,10 +137,10 @@ fn status_says_by_which_hooks_or_why_not() {
         "a foreign XDP program is on it",
         "without the TAP once more"
     );
-    assert_eq!(status::checked(&[port(v0::Protection::Confined)]), Ok(()));
-    for protection in
-        [v0::Protection::Observed, v0::Protection::Partial, v0::Protection::Unprotected]
-    {
+    for protection in [v0::Protection::Confined, v0::Protection::Observed, v0::Protection::Open] {
+        assert_eq!(status::checked(&[port(protection)]), Ok(()), "{protection:?}");
+    }
+    for protection in [v0::Protection::Partial, v0::Protection::Unprotected] {
         let ports = [port(v0::Protection::Confined), port(protection)];
         assert_eq!(status::checked(&ports), Err(Failure::Checked), "{protection:?}");
     }

@@ -4,7 +4,7 @@ use netmon_api::v0::{self, netmon_service_watch_endpoints_response::Event};
 use netmon_common::{Kind, Reason};
 
 use super::{
-    super::{failure::Failure, rows, watch},
+    super::{failure::Failure, policy, rows, watch},
     aurae, drop_count, message, port,
 };
 
@@ -47,14 +47,28 @@ fn a_port_is_this_json() {
 }
 
 #[test]
+fn a_policy_is_this_json() {
+    let mut policy = port(v0::Protection::Confined).policy.expect("a policy");
+    policy.guest_ports = Some(v0::Services { any: false, ports: vec![8080] });
+    assert_eq!(
+        json(&policy::Row::new("tap0", &policy)),
+        concat!(
+            r#"{"tap":"tap0","mode":"enforce","profile":"link-local","mac":"first","quota":8,"#,
+            r#""nd_rate":100,"sample_rate":10,"protocols":["tcp","udp"],"host_ports":"any","#,
+            r#""guest_ports":[8080]}"#
+        )
+    );
+}
+
+#[test]
 fn a_count_is_this_json() {
     assert_eq!(
         json(&rows::Count::from(&drop_count("tap0", Reason::Ipv4, 3))),
-        r#"{"tap":"tap0","direction":"ingress","reason":"ipv4","packets":3,"bytes":258}"#
+        r#"{"tap":"tap0","direction":"ingress","reason":"ipv4","action":"dropped","packets":3,"bytes":258}"#
     );
     assert_eq!(
         json(&rows::Count::from(&drop_count("", Reason::PortUnknown, 1))),
-        r#"{"tap":null,"direction":"ingress","reason":"port_unknown","packets":1,"bytes":86}"#
+        r#"{"tap":null,"direction":"ingress","reason":"port_unknown","action":"dropped","packets":1,"bytes":86}"#
     );
     let pass = v0::PassCount {
         tap: "tap0".to_owned(),
@@ -112,6 +126,7 @@ fn exit_codes_are_those_that_scripts_know() {
         (Failure::Failed(why()), 1),
         (Failure::Checked, 1),
         (Failure::Usage(why()), 2),
+        (Failure::Config(why()), 64),
         (Failure::NotFound(why()), 3),
         (Failure::Unreachable(why()), 69),
         (Failure::TimedOut(why()), 124),

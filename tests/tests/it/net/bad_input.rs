@@ -124,12 +124,17 @@ fn a_directory_that_is_no_bpffs() -> anyhow::Result<()> {
 #[test]
 fn no_permission() -> anyhow::Result<()> {
     let host = Host::new()?;
-    let mut command = host.command("setpriv");
-    command.args(["--bounding-set=-bpf,-sys_admin", "--inh-caps=-all"]);
-    let output = command.arg(netmon_tests::daemon::binary()).args(["run"]).output()?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("as root, or with CAP_BPF"), "{said}");
+    for (without, remedy) in [
+        ("-bpf,-sys_admin", "as root, or with CAP_BPF"),
+        ("-net_raw", "packet socket: Operation not permitted (os error 1) (netmon probes"),
+    ] {
+        let mut command = host.command("setpriv");
+        command.args(["--inh-caps=-all", &format!("--bounding-set={without}")]);
+        let output = command.arg(netmon_tests::daemon::binary()).args(["run"]).output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(remedy), "{said}");
+    }
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! The real daemon, real TAPs, a real Linux stack as the guest, the real command line.
 
+mod attack;
 mod bad_input;
 mod churn;
 mod confine;
@@ -7,6 +8,10 @@ mod created;
 mod discover;
 mod life;
 mod neighbors;
+mod pins;
+mod policy;
+mod quiet;
+mod survive;
 mod window;
 
 use anyhow::ensure;
@@ -50,6 +55,19 @@ fn drops(daemon: &Daemon<'_>) -> anyhow::Result<Vec<String>> {
         format!("{} {} {} {}", text("tap"), text("direction"), text("reason"), row["packets"])
     };
     Ok(rows.as_array().into_iter().flatten().map(line).collect())
+}
+
+/// `tap0 ingress arp dropped 1`, of each row of refused frames.
+fn refused(daemon: &Daemon<'_>) -> anyhow::Result<Vec<String>> {
+    let rows = daemon.json("drops")?;
+    let line = |row: &Value| {
+        let text = |name: &str| row[name].as_str().unwrap_or("?").to_owned();
+        let [tap, direction, reason, action] = ["tap", "direction", "reason", "action"].map(text);
+        format!("{tap} {direction} {reason} {action} {}", row["packets"])
+    };
+    let mut lines: Vec<_> = rows.as_array().into_iter().flatten().map(line).collect();
+    lines.sort();
+    Ok(lines)
 }
 
 /// Sends frames, and then a last one that passes: what the witness has seen before it is all there was.

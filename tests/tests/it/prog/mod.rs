@@ -7,6 +7,7 @@ mod ingress;
 mod memory;
 mod neighbor_discovery;
 mod object;
+mod policy;
 
 use netmon::{
     kernel::load::{self, Loaded},
@@ -49,7 +50,7 @@ impl Programs {
         let runtime = Runtime::new().expect("a runtime");
         let loaded = {
             let _guard = runtime.enter();
-            load::load().unwrap_or_else(|error| panic!("{error}"))
+            load::load(None).unwrap_or_else(|error| panic!("{error}"))
         };
         let policy = PortPolicy {
             link: PORT,

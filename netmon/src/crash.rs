@@ -1,0 +1,54 @@
+//! Where a test may kill the daemon: between any two steps that change what the kernel holds.
+//!
+//! Debug builds only: `NETMON_CRASH_AT=links/created` is SIGKILL when that point is reached, `…:3` when it
+//! is reached the third time. A release build has none of it.
+
+/// Every point, in the order of a first start; tests go through all of them.
+pub const POINTS: [&str; 14] = [
+    "set/begun",
+    "set/loaded",
+    "set/programs",
+    "set/complete",
+    "upgrade/pinned",
+    "upgrade/linked",
+    "port/entries",
+    "ingress/created",
+    "ingress/pinned",
+    "ingress/unpinned",
+    "egress/created",
+    "egress/pinned",
+    "port/released",
+    "adopt/finished",
+];
+
+/// Dies here, if that is what was asked for.
+#[cfg(debug_assertions)]
+pub fn point(name: &'static str) {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    static REACHED: AtomicU32 = AtomicU32::new(0);
+    debug_assert!(POINTS.contains(&name), "{name}");
+    let Ok(asked) = std::env::var("NETMON_CRASH_AT") else { return };
+    let (asked, times) = asked.split_once(':').unwrap_or((&asked, "1"));
+    if asked == name && REACHED.fetch_add(1, Ordering::Relaxed) + 1 == times.parse().unwrap_or(1) {
+        let this = nix::unistd::getpid();
+        let _dead = nix::sys::signal::kill(this, nix::sys::signal::Signal::SIGKILL);
+        std::thread::park();
+    }
+}
+
+/// Whether the programs are to be taken for those of another build (`NETMON_OTHER_BUILD`), as after an upgrade.
+#[cfg(debug_assertions)]
+pub fn is_other_build() -> bool {
+    std::env::var_os("NETMON_OTHER_BUILD").is_some()
+}
+
+/// Never.
+#[cfg(not(debug_assertions))]
+pub const fn is_other_build() -> bool {
+    false
+}
+
+/// Nothing.
+#[cfg(not(debug_assertions))]
+pub const fn point(_: &'static str) {}

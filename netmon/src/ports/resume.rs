@@ -1,0 +1,91 @@
+//! What a former daemon has left: its ports go on as they were, with their bindings, counters and ages.
+
+use std::sync::{PoisonError, RwLockReadGuard};
+
+use netmon_common::abi::PortPolicy;
+use tracing::{debug, warn};
+
+use super::{EgressState, Ports};
+use crate::{
+    kernel::{
+        attach::{self, Egress},
+        link::Hook,
+        load::{CLASSIFIER, XDP},
+        pins::Pins,
+    },
+    links::Tap,
+};
+
+/// How often the number of a port's bindings is counted while its guest may be making more.
+const COUNTS: u32 = 8;
+
+impl Ports {
+    pub(super) fn pins(&self) -> RwLockReadGuard<'_, Pins> {
+        self.pins.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a former daemon protected this TAP, whatever the globs say now.
+    pub(super) fn is_left(&self, index: u32) -> bool {
+        attach::is_held(&self.xdp, &self.pins(), index)
+    }
+
+    /// The policy that a former daemon left for this very TAP.
+    pub(super) fn left(&self, tap: &Tap) -> Option<PortPolicy> {
+        if !self.is_left(tap.index) || self.maps.state(tap.index).is_none() {
+            return None;
+        }
+        let mut policy = self.maps.policy(tap.index)?;
+        // A daemon that dies between the removal of a binding and the note of it leaves a place taken.
+        for _ in 0..COUNTS {
+            let claimed = self.maps.state(tap.index)?.claimed;
+            let bindings = self.maps.bindings().ok()?;
+            let held = bindings.iter().filter(|(_, held)| held.port == tap.index).count() as u64;
+            if self.maps.state(tap.index)?.claimed == claimed {
+                policy.released = claimed.saturating_sub(held);
+                break;
+            }
+        }
+        Some(policy)
+    }
+
+    /// Once all TAPs were looked at and have their hooks: what is left over of the former daemon goes. Whether
+    /// it was done.
+    pub fn finish_adoption(&mut self) -> bool {
+        if self.ports.values().any(|port| matches!(port.egress, EgressState::Pending)) {
+            return false;
+        }
+        let stale = self.maps.ports().unwrap_or_else(|error| {
+            warn!("{error}");
+            Vec::new()
+        });
+        for index in stale.into_iter().filter(|index| !self.ports.contains_key(index)) {
+            self.maps.remove_port(index);
+        }
+        let mut pins = self.pins.write().unwrap_or_else(PoisonError::into_inner);
+        pins.finish([XDP, CLASSIFIER], |index| self.ports.contains_key(&index));
+        debug!("all is taken over that a former daemon has left");
+        true
+    }
+
+    /// Pins again what somebody has unpinned: enforcement must not end with the daemon.
+    pub fn restore_pins(&self) {
+        let pins = self.pins();
+        for port in self.ports.values() {
+            let index = port.tap.index;
+            let mut links = vec![(port.ingress.hook, &port.ingress.link)];
+            if let EgressState::On(Egress::Tcx(link)) = &port.egress {
+                links.push((Hook::TcxEgress, link));
+            }
+            for (hook, link) in links.into_iter().filter(|(hook, _)| !pins.has_link(index, *hook)) {
+                let pinned =
+                    pins.restore_directories().map_err(|error| error.to_string()).and_then(|()| {
+                        pins.pin_link(index, hook, link).map_err(|error| error.to_string())
+                    });
+                match pinned {
+                    Ok(()) => warn!("{}: its link's pin was gone; pinned again", port.tap.name),
+                    Err(error) => warn!("{}: cannot pin its link again: {error}", port.tap.name),
+                }
+            }
+        }
+    }
+}

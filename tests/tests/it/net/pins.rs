@@ -1,0 +1,130 @@
+//! What is pinned may be damaged, old, new, somebody else's or gone.
+
+use netmon_tests::{
+    daemon::{Daemon, netmon},
+    frame::{GUEST, OTHER_MAC, advertisement, tcp},
+    host::Host,
+    wait,
+};
+use nix::sys::signal::Signal;
+
+use super::{
+    attack::{PINS, forbidden, killed, ls, protected, run, under_attack, under_attack_by},
+    confined,
+};
+
+#[test]
+fn a_set_that_cannot_be_read_is_replaced_under_live_enforcement() -> anyhow::Result<()> {
+    let damages = [
+        format!(
+            "mv {PINS}/v1/maps/RESERVED {PINS}/v1/maps/x;mv {PINS}/v1/maps/BINDINGS {PINS}/v1/maps/RESERVED;mv {PINS}/v1/maps/x {PINS}/v1/maps/BINDINGS"
+        ),
+        format!("rm {PINS}/v1/maps/COUNTERS"),
+        format!("mkdir -p {PINS}/new/maps"),
+    ];
+    for damage in damages {
+        let host = Host::new()?;
+        let (tap, mut daemon) = protected(&host)?;
+        under_attack(&host, &tap, || {
+            killed(&mut daemon)?;
+            for step in damage.split(';') {
+                run(&host, step)?;
+            }
+            let daemon = Daemon::start(&host, "")?;
+            confined(&daemon, "tap0")?;
+            tap.send(&tcp(80, 2).bytes())?;
+            daemon.wait_json("endpoints", |rows| (rows.len() == 1).then_some(()))?;
+            wait::until("the old set to go", || Ok((ls(&host, PINS)? == ["v1"]).then_some(())))
+        })
+        .map_err(|error| error.context(damage))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_set_of_an_older_version_hands_its_links_over() -> anyhow::Result<()> {
+    let host = Host::new()?;
+    let (tap, mut daemon) = protected(&host)?;
+    let mut frames = forbidden();
+    frames.retain(|frame| frame[6..12] != OTHER_MAC);
+    under_attack_by(&host, &tap, &frames, || {
+        killed(&mut daemon)?;
+        run(&host, &format!("mv {PINS}/v1 {PINS}/v0"))?;
+        let daemon = Daemon::start(&host, "")?;
+        confined(&daemon, "tap0")?;
+        tap.send(&tcp(80, 2).bytes())?;
+        daemon.wait_json("endpoints", |rows| (rows.len() == 1).then_some(()))?;
+        wait::until("the old set to go", || Ok((ls(&host, PINS)? == ["v1"]).then_some(())))
+    })
+}
+
+#[test]
+fn a_newer_set_or_one_of_another_namespace_is_refused_and_goes_on() -> anyhow::Result<()> {
+    let host = Host::new()?;
+    let (tap, mut daemon) = protected(&host)?;
+    killed(&mut daemon)?;
+    under_attack(&host, &tap, || {
+        run(&host, &format!("mkdir {PINS}/v9"))?;
+        let said = netmon(&host, "run")?;
+        assert_eq!(said.code, Some(1));
+        assert!(said.err.contains("made by a newer netmon (ABI 9, this is 1)"), "{}", said.err);
+        run(&host, &format!("rmdir {PINS}/v9"))?;
+        let marker = ls(&host, &format!("{PINS}/v1"))?;
+        let marker = marker.iter().find(|name| name.starts_with("netns_")).expect("the marker");
+        run(&host, &format!("mv {PINS}/v1/{marker} {PINS}/v1/netns_1"))?;
+        let said = netmon(&host, "run")?;
+        assert_eq!(said.code, Some(1));
+        assert!(said.err.contains("another network namespace"), "{}", said.err);
+        Ok(())
+    })
+}
+
+#[test]
+fn pins_that_somebody_removes_are_made_again() -> anyhow::Result<()> {
+    let host = Host::new()?;
+    let (tap, mut daemon) = protected(&host)?;
+    under_attack(&host, &tap, || {
+        run(&host, &format!("rm -rf {PINS}/v1/links"))?;
+        wait::until("the pins", || {
+            let listed = ls(&host, &format!("{PINS}/v1/links")).unwrap_or_default();
+            Ok((listed.len() == 2).then_some(()))
+        })?;
+        killed(&mut daemon)
+    })
+}
+
+#[test]
+fn pins_that_are_removed_while_no_daemon_runs_are_an_open_host_until_the_next() -> anyhow::Result<()>
+{
+    let host = Host::new()?;
+    let (tap, mut daemon) = protected(&host)?;
+    killed(&mut daemon)?;
+    run(&host, &format!("rm -rf {PINS}"))?;
+    let daemon = Daemon::start(&host, "")?;
+    confined(&daemon, "tap0")?;
+    tap.send(&advertisement(GUEST).bytes())?;
+    under_attack(&host, &tap, || {
+        daemon.wait_json("endpoints", |rows| (rows.len() == 1).then_some(()))
+    })
+}
+
+#[test]
+fn teardown_takes_all_of_it_away() -> anyhow::Result<()> {
+    let host = Host::new()?;
+    let (_tap, mut daemon) = protected(&host)?;
+    let refused = netmon(&host, "teardown")?;
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.err.contains("another netmon runs here"), "{}", refused.err);
+    killed(&mut daemon)?;
+    assert!(host.ip("link show dev tap0")?.contains("xdp"));
+    assert_eq!(netmon(&host, "teardown")?.code, Some(0));
+    assert!(!host.ip("link show dev tap0")?.contains("xdp"));
+    assert!(!ls(&host, "/sys/fs/bpf")?.contains(&"netmon".to_owned()));
+    assert_eq!(netmon(&host, "teardown")?.code, Some(0), "again is no error");
+    let mut daemon = Daemon::start(&host, "--detach-on-exit")?;
+    confined(&daemon, "tap0")?;
+    daemon.signal(Signal::SIGTERM)?;
+    assert_eq!(daemon.wait()?.code(), Some(0));
+    assert!(!host.ip("link show dev tap0")?.contains("xdp"));
+    Ok(())
+}
