@@ -82,6 +82,15 @@ struct Port {
     egress: EgressState,
 }
 
+impl Port {
+    /// Whether the index is another TAP's by now, and the link went with the port's own. A link that somebody
+    /// has detached from a TAP that is still the same is none of this: the status says so.
+    fn is_another(&self, tap: &Tap) -> bool {
+        let differs = self.tap.mac != tap.mac || self.tap.carrier_losses > tap.carrier_losses;
+        differs && self.ingress.link.info().is_ok_and(|info| info.interface == 0)
+    }
+}
+
 /// All TAPs, and those of them that are protected.
 pub struct Ports {
     maps: Maps,
@@ -156,6 +165,12 @@ impl Ports {
     /// A TAP has appeared or changed: attaches, renames, or takes note of a new guest.
     pub fn tap(&mut self, tap: Tap) -> Vec<Input> {
         let index = tap.index;
+        if self.ports.get(&index).is_some_and(|port| port.is_another(&tap)) {
+            // The message of its end was lost.
+            let mut inputs = self.gone(index);
+            inputs.extend(self.tap(tap));
+            return inputs;
+        }
         let old = self.taps.insert(index, tap.clone());
         if self.ports.contains_key(&index) {
             return self.changed(tap);

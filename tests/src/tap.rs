@@ -114,9 +114,22 @@ impl Tap {
     ///
     /// It is gone, or has another name by now.
     pub fn set_up(&self) -> anyhow::Result<()> {
+        self.set_flags(libc::IFF_UP)
+    }
+
+    /// … or down.
+    ///
+    /// # Errors
+    ///
+    /// Likewise.
+    pub fn set_down(&self) -> anyhow::Result<()> {
+        self.set_flags(0)
+    }
+
+    fn set_flags(&self, flags: libc::c_int) -> anyhow::Result<()> {
         let socket = UdpSocket::bind(("::1", 0))?;
         let mut request = request(&self.name)?;
-        request.ifr_ifru.ifru_flags = libc::IFF_UP as libc::c_short;
+        request.ifr_ifru.ifru_flags = flags as libc::c_short;
         // SAFETY: SIOCSIFFLAGS reads an ifreq.
         unsafe { ioctl::set_flags(socket.as_raw_fd(), &raw const request) }?;
         Ok(())
