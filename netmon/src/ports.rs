@@ -78,11 +78,18 @@ struct Port {
     tap: Tap,
     asked: Policy,
     policy: PortPolicy,
+    /// Its first epoch: what is older, a former TAP with this index has claimed. `None`: a former daemon's port.
+    born: Option<u16>,
     ingress: Ingress,
     egress: EgressState,
 }
 
 impl Port {
+    /// Whether a binding was counted as this port's when it was claimed. Epochs go round.
+    fn has_claimed(&self, binding: &Binding) -> bool {
+        self.born.is_none_or(|born| binding.epoch.wrapping_sub(born).cast_signed() >= 0)
+    }
+
     /// Whether the index is another TAP's by now, and the link went with the port's own. A link that somebody
     /// has detached from a TAP that is still the same is none of this: the status says so.
     fn is_another(&self, tap: &Tap) -> bool {
@@ -315,7 +322,8 @@ impl Ports {
             if !self.maps.remove_binding(key) {
                 continue;
             }
-            if let Some(port) = self.ports.get_mut(&binding.port) {
+            let port = self.ports.get_mut(&binding.port);
+            if let Some(port) = port.filter(|port| port.has_claimed(binding)) {
                 port.policy.released += 1;
                 let (tap, index) = (&port.tap.name, binding.port);
                 if let Err(error) = self.maps.set_policy(index, &port.policy) {
@@ -358,11 +366,13 @@ impl Ports {
         let ingress = ingress.inspect_err(|_| self.maps.remove_port(index))?;
         let done = if left.is_some() { "taken over" } else { "attached" };
         info!(tap = %name, ifindex = index, hook = ingress.hook().name(), "{done}");
-        let port = Port { tap: tap.clone(), asked, policy, ingress, egress: EgressState::Pending };
+        let born = left.is_none().then_some(policy.epoch);
+        let (up, tap, egress) = (tap.up, tap.clone(), EgressState::Pending);
+        let port = Port { tap, asked, policy, born, ingress, egress };
         self.attacher.attach(Job { tap: Arc::clone(&name), index, epoch: policy.epoch });
         self.refused.remove(&index);
         self.ports.insert(index, port);
-        Ok(Input::Port { index, name, epoch: policy.epoch, up: tap.up })
+        Ok(Input::Port { index, name, epoch: policy.epoch, up })
     }
 
     fn changed(&mut self, tap: Tap) -> Vec<Input> {
