@@ -29,7 +29,7 @@ use crate::{
     command::{Command, PortStatus},
     config::{Options, Source},
     drops::DropFeed,
-    endpoints::{Due, EndpointTable, Input, Timers},
+    endpoints::{Due, EndpointTable, Input},
     kernel::{
         attach::{Done, EgressAttacher},
         events::Records,

@@ -123,7 +123,10 @@ impl Churn<'_> {
         let mut tap = self.taps.swap_remove(which);
         let name = tap.name.clone();
         match self.random.u8(..10) {
-            0 => return Ok(drop(tap)),
+            0 => {
+                drop(tap);
+                return Ok(());
+            }
             1 => {
                 tap.name = self.name();
                 host.ip(&format!("link set {name} down"))?;
@@ -134,7 +137,8 @@ impl Churn<'_> {
             3 => drop(host.ip(&format!("link set {name} nomaster"))?),
             4 => {
                 host.ip(&format!("link set {name} netns {}", self.elsewhere.id()))?;
-                return Ok(drop(tap));
+                drop(tap);
+                return Ok(());
             }
             5 => {
                 host.ip(&format!("link set {name} down"))?;
