@@ -39,6 +39,16 @@ pub struct PolicyOrder {
 /// The way to the loop.
 pub type Commands = mpsc::Sender<Command>;
 
+/// Asks the loop, and waits for its answer; `None`: the daemon is shutting down.
+pub async fn ask<T>(
+    commands: &Commands,
+    command: impl FnOnce(oneshot::Sender<T>) -> Command,
+) -> Option<T> {
+    let (sender, receiver) = oneshot::channel();
+    commands.send(command(sender)).await.ok()?;
+    receiver.await.ok()
+}
+
 /// A port as the kernel says it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortStatus {

@@ -40,6 +40,7 @@ use crate::{
         load,
         pins::{self, Pins},
         privilege::{self, Kept},
+        tap::TapMaker,
     },
     links::{AllLinks, LinkNews, Links},
     notify::{self, ServiceManager},
@@ -62,7 +63,8 @@ const RECONCILE: Duration = Duration::from_secs(5);
 pub const DRAIN: Duration = Duration::from_secs(2);
 
 /// Runs with what was asked for until SIGTERM or SIGINT; SIGHUP asks `source` again. Of its privileges it keeps
-/// `kept`. `chains` tells who else is on the egress hooks.
+/// `kept`. The two processes were started before there was a second thread: `chains` tells who else is on the
+/// egress hooks, `maker` makes TAPs.
 ///
 /// # Errors
 ///
@@ -72,6 +74,7 @@ pub async fn run(
     source: Source,
     kept: Kept,
     chains: Option<ChainReader>,
+    maker: TapMaker,
 ) -> anyhow::Result<()> {
     let _instance = Instance::take(&options.bpffs)?;
     let (listener, _socket) = socket::listen(&options.socket)?;
@@ -115,7 +118,8 @@ pub async fn run(
     let chain_reader = daemon.chains.as_ref().map(ChainReader::ended).transpose()?;
 
     let (stop, stopped) = oneshot::channel::<()>();
-    let mut server = tokio::spawn(api::serve(listener, Feeds { view, drops }, commands, async {
+    let feeds = Feeds { view, drops };
+    let mut server = tokio::spawn(api::serve(listener, feeds, commands, maker, async {
         let _sender_is_gone = stopped.await;
     }));
     let result = tokio::select! {

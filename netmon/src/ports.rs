@@ -4,6 +4,7 @@
 //! the slow egress attach is a thread's (`kernel/attach.rs`), whose answer comes back as
 //! [`Ports::egress_done`].
 
+mod by_hand;
 mod error;
 mod policy;
 mod reserved;
@@ -52,8 +53,24 @@ struct Port {
     tap: Tap,
     asked: Policy,
     policy: PortPolicy,
+    /// Its first epoch: what is older, a former TAP with this index has claimed. `None`: a former daemon's port.
+    born: Option<u16>,
     ingress: Ingress,
     egress: EgressState,
+}
+
+impl Port {
+    /// Whether a binding was counted as this port's when it was claimed. Epochs go round.
+    fn has_claimed(&self, binding: &Binding) -> bool {
+        self.born.is_none_or(|born| binding.epoch.wrapping_sub(born).cast_signed() >= 0)
+    }
+
+    /// Whether the index is another TAP's by now, and the link went with the port's own. A link that somebody
+    /// has detached from a TAP that is still the same is none of this: the status says so.
+    fn is_another(&self, tap: &Tap) -> bool {
+        let differs = self.tap.mac != tap.mac || self.tap.carrier_losses > tap.carrier_losses;
+        differs && self.ingress.link.info().is_ok_and(|info| info.interface == 0)
+    }
 }
 
 /// All TAPs, and those of them that are protected.
@@ -133,6 +150,12 @@ impl Ports {
     /// A TAP has appeared or changed: attaches, renames, or takes note of a new guest.
     pub fn tap(&mut self, tap: Tap) -> Vec<Input> {
         let index = tap.index;
+        if self.ports.get(&index).is_some_and(|port| port.is_another(&tap)) {
+            // The message of its end was lost.
+            let mut inputs = self.gone(index);
+            inputs.extend(self.tap(tap));
+            return inputs;
+        }
         let old = self.taps.insert(index, tap.clone());
         if self.ports.contains_key(&index) {
             return self.changed(tap);
@@ -151,14 +174,16 @@ impl Ports {
         match self.protect(&tap) {
             Ok(input) => vec![input],
             Err(error) => {
+                if matches!(&error, PortError::Refused { source: AttachError::Gone, .. }) {
+                    // Normal life, and the next message says so.
+                    debug!("{error}");
+                    self.taps.remove(&index);
+                    return Vec::new();
+                }
                 if old.is_none() {
                     warn!("{error}");
                 }
-                if matches!(&error, PortError::Refused { source: AttachError::Gone, .. }) {
-                    self.taps.remove(&index);
-                } else {
-                    self.refused.insert(index, error);
-                }
+                self.refused.insert(index, error);
                 Vec::new()
             }
         }
@@ -202,42 +227,6 @@ impl Ports {
         inputs
     }
 
-    /// Protects a TAP by name, whatever the globs say. Done at once but for the egress side.
-    ///
-    /// # Errors
-    ///
-    /// There is no such TAP, or a hook or a table refuses.
-    pub fn attach(&mut self, name: &Arc<str>) -> Result<(u32, Vec<Input>), PortError> {
-        let tap = self.find(name)?.clone();
-        self.released.remove(&tap.index);
-        self.forced.insert(tap.index);
-        if self.ports.contains_key(&tap.index) {
-            return Ok((tap.index, Vec::new()));
-        }
-        match self.protect(&tap) {
-            Ok(input) => Ok((tap.index, vec![input])),
-            Err(error) => {
-                self.forced.remove(&tap.index);
-                Err(error)
-            }
-        }
-    }
-
-    /// Takes the programs off a TAP. It stays so until it is attached again, or made anew.
-    ///
-    /// # Errors
-    ///
-    /// There is no such TAP, or it is not attached.
-    pub fn detach(&mut self, name: &Arc<str>) -> Result<Vec<Input>, PortError> {
-        let index = self.find(name)?.index;
-        if !self.ports.contains_key(&index) {
-            return Err(PortError::NotAttached(Arc::clone(name)));
-        }
-        self.forced.remove(&index);
-        self.released.insert(index);
-        Ok(self.release(index))
-    }
-
     /// The thread has done a job. A port that is gone, or another under the same index, has no use for it:
     /// dropped, it is detached.
     pub fn egress_done(&mut self, (job, result): Done) {
@@ -249,7 +238,11 @@ impl Ports {
                 EgressState::On(egress)
             }
             Err(error) => {
-                warn!("{}: host to guest is not confined: {error}", port.tap.name);
+                if matches!(error, AttachError::Gone) {
+                    debug!("{}: {error}", port.tap.name);
+                } else {
+                    warn!("{}: host to guest is not confined: {error}", port.tap.name);
+                }
                 EgressState::Refused(error)
             }
         };
@@ -271,7 +264,8 @@ impl Ports {
             if !self.maps.remove_binding(key) {
                 continue;
             }
-            if let Some(port) = self.ports.get_mut(&binding.port) {
+            let port = self.ports.get_mut(&binding.port);
+            if let Some(port) = port.filter(|port| port.has_claimed(binding)) {
                 port.policy.released += 1;
                 let (tap, index) = (&port.tap.name, binding.port);
                 if let Err(error) = self.maps.set_policy(index, &port.policy) {
@@ -315,12 +309,13 @@ impl Ports {
         let done = if left.is_some() { "taken over" } else { "attached" };
         info!(tap = %name, ifindex = index, hook = ingress.hook().name(), "{done}");
         self.serial += 1;
-        let (serial, egress) = (self.serial, EgressState::Pending);
-        let port = Port { serial, tap: tap.clone(), asked, policy, ingress, egress };
+        let (serial, born) = (self.serial, left.is_none().then_some(policy.epoch));
+        let (up, tap, egress) = (tap.up, tap.clone(), EgressState::Pending);
+        let port = Port { serial, tap, asked, policy, born, ingress, egress };
         self.attacher.attach(Job { tap: Arc::clone(&name), index, port: serial });
         self.refused.remove(&index);
         self.ports.insert(index, port);
-        Ok(Input::Port { index, name, epoch: policy.epoch, up: tap.up })
+        Ok(Input::Port { index, name, epoch: policy.epoch, up })
     }
 
     fn changed(&mut self, tap: Tap) -> Vec<Input> {
