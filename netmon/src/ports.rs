@@ -68,7 +68,7 @@ pub enum PortError {
 
 #[derive(Debug)]
 enum EgressState {
-    Pending,
+    Pending { epoch: u16 },
     On(Egress),
     Refused(AttachError),
 }
@@ -264,7 +264,9 @@ impl Ports {
     /// The thread has done a job. A port that is gone, or another under the same index, has no use for it:
     /// dropped, it is detached.
     pub fn egress_done(&mut self, (job, result): Done) {
-        let port = self.ports.get_mut(&job.index).filter(|port| port.policy.epoch == job.epoch);
+        // Not the policy's epoch: another guest may have come while this was under way.
+        let is_wanted = |port: &&mut Port| matches!(port.egress, EgressState::Pending { epoch } if epoch == job.epoch);
+        let port = self.ports.get_mut(&job.index).filter(is_wanted);
         let Some(port) = port else { return };
         port.egress = match result {
             Ok(egress) => {
@@ -281,11 +283,6 @@ impl Ports {
     /// The host's own MAC on this port.
     pub fn host_mac(&self, index: u32) -> Option<Mac> {
         self.ports.get(&index).map(|port| port.tap.mac)
-    }
-
-    /// Whether the egress side of this port is still being attached.
-    pub fn is_pending(&self, index: u32) -> bool {
-        self.ports.get(&index).is_some_and(|port| matches!(port.egress, EgressState::Pending))
     }
 
     /// Removes bindings that bind nobody any more, and gives their places back.
@@ -331,7 +328,8 @@ impl Ports {
         let ingress = ingress.inspect_err(|_| self.maps.remove_port(index))?;
         let done = if left.is_some() { "taken over" } else { "attached" };
         info!(tap = %name, ifindex = index, hook = ingress.hook().name(), "{done}");
-        let port = Port { tap: tap.clone(), asked, policy, ingress, egress: EgressState::Pending };
+        let egress = EgressState::Pending { epoch: policy.epoch };
+        let port = Port { tap: tap.clone(), asked, policy, ingress, egress };
         self.attacher.attach(Job { tap: Arc::clone(&name), index, epoch: policy.epoch });
         self.refused.remove(&index);
         self.ports.insert(index, port);
