@@ -5,7 +5,7 @@
 //! commands, the clock. So there is no lock and no order to get wrong. What leaves it is the
 //! [`view`] that readers see.
 
-mod answer;
+mod commands;
 
 use std::{
     io,

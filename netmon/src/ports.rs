@@ -4,6 +4,7 @@
 //! the slow egress attach is a thread's (`kernel/attach.rs`), whose answer comes back as
 //! [`Ports::egress_done`].
 
+mod error;
 mod policy;
 mod reserved;
 mod resume;
@@ -18,7 +19,6 @@ use glob::Pattern;
 use netmon_common::{
     Mac,
     abi::{Binding, BindingKey, PortPolicy},
-    limits,
 };
 use tracing::{debug, info, warn};
 
@@ -29,52 +29,26 @@ use crate::{
         attach::{self, AttachError, Done, Egress, EgressAttacher, Ingress, Job},
         link::Hook,
         load::LoadedProgram,
-        maps::{Maps, MapsError},
+        maps::Maps,
         pins::Pins,
     },
     links::{Bridge, Tap},
     policy::{Policies, Policy, PolicyChange},
 };
 
-/// Why a port cannot be had.
-#[derive(Debug, thiserror::Error)]
-pub enum PortError {
-    /// No interface of this name.
-    #[error("{0}: no such interface (is the VM running? netmon ports lists those attached)")]
-    NotFound(Arc<str>),
-    /// An interface, but no TAP.
-    #[error("{0}: not a TAP (netmon confines TAP devices; ip -d link show type tun lists them)")]
-    NotTap(Arc<str>),
-    /// A TAP without our programs.
-    #[error("{0}: not attached (netmon attach {0} does it)")]
-    NotAttached(Arc<str>),
-    /// The hook refuses.
-    #[error("{tap}: {source}")]
-    Refused {
-        /// The TAP.
-        tap: Arc<str>,
-        /// Why.
-        source: AttachError,
-    },
-    /// The maps refuse.
-    #[error("{tap}: {source} (netmon protects up to {max} TAPs)", max = limits::PORTS)]
-    Maps {
-        /// The TAP.
-        tap: Arc<str>,
-        /// Why.
-        source: MapsError,
-    },
-}
+pub use self::error::PortError;
 
 #[derive(Debug)]
 enum EgressState {
-    Pending { epoch: u16 },
+    Pending,
     On(Egress),
     Refused(AttachError),
 }
 
 #[derive(Debug)]
 struct Port {
+    /// Tells it from an earlier port with the same index.
+    serial: u64,
     tap: Tap,
     asked: Policy,
     policy: PortPolicy,
@@ -106,6 +80,8 @@ pub struct Ports {
     refused: BTreeMap<u32, PortError>,
     /// The next guest's number. One count for all ports, so that a re-used index has a new one.
     epoch: u16,
+    /// Ports that there have been.
+    serial: u64,
 }
 
 impl Ports {
@@ -140,6 +116,7 @@ impl Ports {
             ports: BTreeMap::new(),
             refused: BTreeMap::new(),
             epoch,
+            serial: 0,
         }
     }
 
@@ -264,9 +241,7 @@ impl Ports {
     /// The thread has done a job. A port that is gone, or another under the same index, has no use for it:
     /// dropped, it is detached.
     pub fn egress_done(&mut self, (job, result): Done) {
-        // Not the policy's epoch: another guest may have come while this was under way.
-        let is_wanted = |port: &&mut Port| matches!(port.egress, EgressState::Pending { epoch } if epoch == job.epoch);
-        let port = self.ports.get_mut(&job.index).filter(is_wanted);
+        let port = self.ports.get_mut(&job.index).filter(|port| port.serial == job.port);
         let Some(port) = port else { return };
         port.egress = match result {
             Ok(egress) => {
@@ -312,8 +287,14 @@ impl Ports {
     fn protect(&mut self, tap: &Tap) -> Result<Input, PortError> {
         let (index, name) = (tap.index, Arc::clone(&tap.name));
         let at = |source| PortError::Maps { tap: Arc::clone(&name), source };
-        let (asked, left) = (self.asked(tap), self.left(tap));
-        let mut policy = policy::entry(&asked, &left.unwrap_or_default());
+        let left = self.left(tap);
+        // What a former daemon was told goes on.
+        if let Some(kept) = left.as_ref().and_then(Policy::kept) {
+            self.ordered.entry(index).or_insert(kept.into());
+        }
+        let asked = self.asked(tap);
+        let is_ordered = self.ordered.contains_key(&index);
+        let mut policy = policy::entry(&asked, &left.unwrap_or_default(), is_ordered);
         let is_same_guest = left.is_some() && self.is_same_guest(&policy, &asked, tap);
         self.describe(&mut policy, tap, is_same_guest);
         let entries = match left {
@@ -328,9 +309,10 @@ impl Ports {
         let ingress = ingress.inspect_err(|_| self.maps.remove_port(index))?;
         let done = if left.is_some() { "taken over" } else { "attached" };
         info!(tap = %name, ifindex = index, hook = ingress.hook().name(), "{done}");
-        let egress = EgressState::Pending { epoch: policy.epoch };
-        let port = Port { tap: tap.clone(), asked, policy, ingress, egress };
-        self.attacher.attach(Job { tap: Arc::clone(&name), index, epoch: policy.epoch });
+        self.serial += 1;
+        let (serial, egress) = (self.serial, EgressState::Pending);
+        let port = Port { serial, tap: tap.clone(), asked, policy, ingress, egress };
+        self.attacher.attach(Job { tap: Arc::clone(&name), index, port: serial });
         self.refused.remove(&index);
         self.ports.insert(index, port);
         Ok(Input::Port { index, name, epoch: policy.epoch, up: tap.up })
@@ -344,7 +326,8 @@ impl Ports {
         debug!(?tap, "changed");
         // Another name may mean another policy.
         let asked = self.asked(&tap);
-        let mut policy = policy::entry(&asked, &port.policy);
+        let is_ordered = self.ordered.contains_key(&tap.index);
+        let mut policy = policy::entry(&asked, &port.policy, is_ordered);
         let is_same_guest = self.is_same_guest(&policy, &asked, &tap);
         self.describe(&mut policy, &tap, is_same_guest);
         if let Err(error) = self.maps.set_policy(tap.index, &policy) {

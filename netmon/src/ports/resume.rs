@@ -51,7 +51,7 @@ impl Ports {
     /// Once all TAPs were looked at and have their hooks: what is left over of the former daemon goes. Whether
     /// it was done.
     pub fn finish_adoption(&mut self) -> bool {
-        if self.ports.values().any(|port| matches!(port.egress, EgressState::Pending { .. })) {
+        if self.ports.values().any(|port| matches!(port.egress, EgressState::Pending)) {
             return false;
         }
         let stale = self.maps.ports().unwrap_or_else(|error| {

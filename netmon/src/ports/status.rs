@@ -45,9 +45,7 @@ impl Ports {
 
     /// Whether the egress side of this port is still being attached.
     pub fn is_pending(&self, index: u32) -> bool {
-        self.ports
-            .get(&index)
-            .is_some_and(|port| matches!(port.egress, EgressState::Pending { .. }))
+        self.ports.get(&index).is_some_and(|port| matches!(port.egress, EgressState::Pending))
     }
 
     /// The ports whose egress program is a clsact filter, and which program that should be.
@@ -131,10 +129,10 @@ impl Ports {
             EgressState::On(Egress::Clsact(_)) => {
                 filters.get(&index).is_some_and(|programs| programs.contains(&self.classifier))
             }
-            EgressState::Pending { .. } | EgressState::Refused(_) => false,
+            EgressState::Pending | EgressState::Refused(_) => false,
         };
         let missing = match &port.egress {
-            EgressState::Pending { .. } => "host to guest is being attached".to_owned(),
+            EgressState::Pending => "host to guest is being attached".to_owned(),
             EgressState::Refused(error) => format!("host to guest is not confined: {error}"),
             EgressState::On(_) => format!(
                 "somebody detached the egress program (netmon detach {0}; netmon attach {0})",
@@ -160,7 +158,7 @@ impl Ports {
             ingress: ingress.then_some(port.ingress.hook()),
             egress: match &port.egress {
                 EgressState::On(on) if egress => Some(on.hook()),
-                EgressState::On(_) | EgressState::Pending { .. } | EgressState::Refused(_) => None,
+                EgressState::On(_) | EgressState::Pending | EgressState::Refused(_) => None,
             },
             mac: first_mac(&self.maps, index, &port.policy),
             bindings: state.claimed.saturating_sub(port.policy.released),

@@ -2,8 +2,10 @@
 
 mod attack;
 mod bad_input;
+mod burst;
 mod confine;
 mod discover;
+mod evasion;
 mod foreign;
 mod life;
 mod neighbors;

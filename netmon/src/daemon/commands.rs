@@ -1,4 +1,4 @@
-//! What is asked of the loop, and its answers.
+//! What is asked of the daemon's loop, and how it answers.
 
 use std::{collections::BTreeMap, sync::Arc};
 
