@@ -253,11 +253,6 @@ impl Ports {
         self.ports.get(&index).map(|port| port.tap.mac)
     }
 
-    /// Whether the egress side of this port is still being attached.
-    pub fn is_pending(&self, index: u32) -> bool {
-        self.ports.get(&index).is_some_and(|port| matches!(port.egress, EgressState::Pending))
-    }
-
     /// Removes bindings that bind nobody any more, and gives their places back.
     pub fn remove_bindings(&mut self, keys: &[(BindingKey, Binding)]) {
         for (key, binding) in keys {

@@ -43,6 +43,11 @@ impl Ports {
         rows
     }
 
+    /// Whether the egress side of this port is still being attached.
+    pub fn is_pending(&self, index: u32) -> bool {
+        self.ports.get(&index).is_some_and(|port| matches!(port.egress, EgressState::Pending))
+    }
+
     /// The ports whose egress program is a clsact filter, and which program that should be.
     pub fn clsact_ports(&self) -> Vec<u32> {
         let is_clsact = |port: &Port| matches!(port.egress, EgressState::On(Egress::Clsact(_)));
