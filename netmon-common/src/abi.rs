@@ -151,13 +151,18 @@ pub struct PortPolicy {
     pub mode: u8,
     /// Bits of `ALLOW_…`.
     pub allowed: u8,
-    /// Zero.
-    pub padding: [u8; 2],
-    /// How often the TAP's carrier was lost when this was written: user space's own note, by which a daemon
-    /// that takes over knows whether the guest is still the same.
+    /// User space's own note, as all that follows: somebody has ordered this policy for this port, and no
+    /// configuration takes it back.
+    pub ordered: u8,
+    /// The profile that was asked for.
+    pub profile: u8,
+    /// How often the TAP's carrier was lost when this was written: by it a daemon that takes over knows
+    /// whether the guest is still the same.
     pub carrier_losses: u32,
+    /// The mode that was asked for, which the profile may override.
+    pub asked_mode: u8,
     /// Zero.
-    pub padding2: u32,
+    pub padding: [u8; 3],
 }
 const _: () = assert!(size_of::<PortPolicy>() == 112 && offset_of!(PortPolicy, epoch) == 80);
 

@@ -5,10 +5,17 @@
 
 use crate::{abi::Rate, limits};
 
+/// [`Rate::interval`] where nothing passes.
+const NEVER: u64 = u64::MAX;
+
 /// Takes one at `now`: the bucket's new word, or `None` where it is empty. Times are in nanoseconds; the
 /// clock may stand still, and a word from a later `now` than this one only makes the bucket emptier.
 #[inline(always)]
 pub const fn take(due: u64, now: u64, rate: &Rate) -> Option<u64> {
+    // Not as a very slow rate: it would let the first one pass, and owe it to whatever rate comes after.
+    if rate.interval == NEVER {
+        return None;
+    }
     let due = if due < now { now } else { due };
     if rate.interval != 0 && due - now > rate.tolerance {
         return None;
@@ -20,8 +27,7 @@ impl Rate {
     /// So many a second, [`limits::BURST_SECONDS`] of them at once; zero stops all.
     pub const fn per_second(number: u32) -> Self {
         if number == 0 {
-            // One in 584 years.
-            return Self { interval: u64::MAX, tolerance: 0 };
+            return Self { interval: NEVER, tolerance: 0 };
         }
         let interval = 1_000_000_000 / number as u64;
         let burst = number as u64 * limits::BURST_SECONDS as u64;

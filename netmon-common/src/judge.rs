@@ -1,8 +1,9 @@
 //! A frame and the port's policy → pass or drop, and what the frame claims.
 //!
-//! Default deny. The checks stand in the order of their reasons' numbers, outer layers first, and the
-//! first that fails names the drop: each frame has exactly one reason. What needs no table comes before
-//! what does, so `host_service` (33) stands here and 29 to 32 behind ([`crate::claim`]).
+//! Default deny. The checks stand in the order of their reasons' numbers, and the first that fails names
+//! the drop: each frame has exactly one reason. Two exceptions: the shape of the IPv6 header (9, 10) is
+//! [`crate::parse`]'s and comes before all that is here; and what needs no table comes before what does, so
+//! `host_service` (33) stands here and 29 to 32 behind ([`crate::claim`]).
 //! `docs/reasons.md` tells what each is for and who asks for it.
 
 use crate::{
@@ -225,7 +226,8 @@ fn nd_kind(frame: &Frame, nd: &Nd) -> Kind {
 #[inline(always)]
 fn claim(frame: &Frame, kind: Kind) -> Option<Claim> {
     match (kind, frame.upper) {
-        (Kind::Dad, Ok(Upper::Nd(nd))) => {
+        // The host's own may be cut short, and then asks for nothing.
+        (Kind::Dad, Ok(Upper::Nd(nd))) if !nd.target.is_unspecified() => {
             Some(Claim { address: nd.target, state: State::Tentative, origin: kind })
         }
         _ if frame.source.is_unspecified() => None,

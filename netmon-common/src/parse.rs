@@ -235,6 +235,11 @@ fn upper<B: Bytes + ?Sized>(
     match next_header {
         NEXT_HEADER_TCP if length >= TCP_BYTES => {
             let tcp: TcpHeader = bytes.read(IPV6_END).ok_or(Reason::NextHeader)?;
+            // The upper four bits count the header's 32-bit words, options included.
+            let whole = usize::from(tcp.offset >> 4) * 4;
+            if whole < TCP_BYTES || whole > length {
+                return Err(Reason::NextHeader);
+            }
             Ok(Upper::Tcp {
                 source: tcp.source.get(),
                 destination: tcp.destination.get(),

@@ -5,8 +5,9 @@
 //! commands, the clock. So there is no lock and no order to get wrong. What leaves it is the
 //! [`view`] that readers see.
 
+mod commands;
+
 use std::{
-    collections::BTreeMap,
     io,
     sync::{Arc, RwLock},
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -308,98 +309,6 @@ impl Daemon {
                 Vec::new()
             }
         }
-    }
-
-    async fn egress(&mut self, done: Done, links: &Links) {
-        let index = done.0.index;
-        self.ports.egress_done(done);
-        if self.ports.is_pending(index) {
-            return;
-        }
-        for (_, reply) in
-            self.waiting.extract_if(.., |(port, _)| *port == index).collect::<Vec<_>>()
-        {
-            self.reply_status(index, reply, links).await;
-        }
-    }
-
-    async fn command(&mut self, command: Command, links: &Links) -> Vec<Input> {
-        // Who asked may be gone: then nobody is told.
-        match command {
-            Command::ListPorts(reply) => {
-                let _gone = reply.send(self.status(links).await);
-                Vec::new()
-            }
-            Command::Counters(name, reply) => {
-                let _gone = reply.send(self.ports.counters(name.as_ref()));
-                Vec::new()
-            }
-            Command::Attach(name, reply) => {
-                let mut inputs = self.all_links(links).await;
-                match self.ports.attach(&name) {
-                    Ok((index, attached)) => {
-                        inputs.extend(attached);
-                        if self.ports.is_pending(index) {
-                            self.waiting.push((index, reply));
-                        } else {
-                            self.reply_status(index, reply, links).await;
-                        }
-                    }
-                    Err(error) => {
-                        let _gone = reply.send(Err(error));
-                    }
-                }
-                inputs
-            }
-            Command::SetPolicy(order, reply) => {
-                let mut inputs = self.all_links(links).await;
-                let set = self.ports.set_policy(&order);
-                match set {
-                    Ok((index, changed)) => {
-                        inputs.extend(self.changed(|_| changed));
-                        self.reply_status(index, reply, links).await;
-                    }
-                    Err(error) => {
-                        let _gone = reply.send(Err(error));
-                    }
-                }
-                inputs
-            }
-            Command::Detach(name, reply) => {
-                let mut inputs = self.all_links(links).await;
-                match self.ports.detach(&name) {
-                    Ok(detached) => {
-                        inputs.extend(detached);
-                        let _gone = reply.send(Ok(()));
-                    }
-                    Err(error) => {
-                        let _gone = reply.send(Err(error));
-                    }
-                }
-                inputs
-            }
-        }
-    }
-
-    async fn status(&self, links: &Links) -> Vec<PortStatus> {
-        let mut filters = BTreeMap::new();
-        for index in self.ports.clsact_ports() {
-            // Gone meanwhile: then there are none.
-            filters.insert(index, links.egress_filters(index).await.unwrap_or_default());
-        }
-        self.ports.status(&filters)
-    }
-
-    async fn reply_status(
-        &self,
-        index: u32,
-        reply: oneshot::Sender<Result<PortStatus, PortError>>,
-        links: &Links,
-    ) {
-        let status = self.status(links).await.into_iter().find(|port| port.index == index);
-        let _gone = reply.send(
-            status.ok_or_else(|| PortError::NotFound(Arc::from(format!("interface {index}")))),
-        );
     }
 }
 

@@ -1,6 +1,8 @@
 //! What a port's guest may do: a profile, its exceptions, and how the kernel side is told; which TAP it is
-//! for (`policy/rules.rs`) and how it is written (`policy/text.rs`).
+//! for (`policy/rules.rs`), how it is written (`policy/text.rs`) and how it outlives a daemon
+//! (`policy/kept.rs`).
 
+mod kept;
 mod rules;
 mod text;
 
@@ -42,6 +44,11 @@ pub enum Profile {
     Aurae,
     /// For a NIC whose traffic is somebody else's business: addresses are learnt, nothing is judged.
     Open,
+}
+
+impl Profile {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::LinkLocal, Self::Aurae, Self::Open];
 }
 
 /// A transport that may pass.
@@ -182,6 +189,11 @@ impl Policy {
             mac: self.mac.unwrap_or_default().octets(),
             mode: mode.number(),
             allowed,
+            profile: self.profile as u8,
+            asked_mode: match self.mode {
+                Mode::Enforce => JudgeMode::Enforce.number(),
+                Mode::Observe => JudgeMode::Observe.number(),
+            },
             ..PortPolicy::default()
         }
     }

@@ -4,6 +4,8 @@
 //! the slow egress attach is a thread's (`kernel/attach.rs`), whose answer comes back as
 //! [`Ports::egress_done`].
 
+mod error;
+mod identity;
 mod policy;
 mod reserved;
 mod resume;
@@ -15,11 +17,7 @@ use std::{
 };
 
 use glob::Pattern;
-use netmon_common::{
-    Mac,
-    abi::{Binding, BindingKey, PortPolicy},
-    limits,
-};
+use netmon_common::{Mac, abi::PortPolicy};
 use tracing::{debug, info, warn};
 
 use crate::{
@@ -29,42 +27,15 @@ use crate::{
         attach::{self, AttachError, Done, Egress, EgressAttacher, Ingress, Job},
         link::Hook,
         load::LoadedProgram,
-        maps::{Maps, MapsError},
+        maps::Maps,
         pins::Pins,
     },
     links::{Bridge, Tap},
     policy::{Policies, Policy, PolicyChange},
+    time::Moment,
 };
 
-/// Why a port cannot be had.
-#[derive(Debug, thiserror::Error)]
-pub enum PortError {
-    /// No interface of this name.
-    #[error("{0}: no such interface (is the VM running? netmon ports lists those attached)")]
-    NotFound(Arc<str>),
-    /// An interface, but no TAP.
-    #[error("{0}: not a TAP (netmon confines TAP devices; ip -d link show type tun lists them)")]
-    NotTap(Arc<str>),
-    /// A TAP without our programs.
-    #[error("{0}: not attached (netmon attach {0} does it)")]
-    NotAttached(Arc<str>),
-    /// The hook refuses.
-    #[error("{tap}: {source}")]
-    Refused {
-        /// The TAP.
-        tap: Arc<str>,
-        /// Why.
-        source: AttachError,
-    },
-    /// The maps refuse.
-    #[error("{tap}: {source} (netmon protects up to {max} TAPs)", max = limits::PORTS)]
-    Maps {
-        /// The TAP.
-        tap: Arc<str>,
-        /// Why.
-        source: MapsError,
-    },
-}
+pub use self::error::PortError;
 
 #[derive(Debug)]
 enum EgressState {
@@ -75,27 +46,15 @@ enum EgressState {
 
 #[derive(Debug)]
 struct Port {
+    /// Tells it from an earlier port with the same index.
+    serial: u64,
     tap: Tap,
     asked: Policy,
     policy: PortPolicy,
-    /// Its first epoch: what is older, a former TAP with this index has claimed. `None`: a former daemon's port.
-    born: Option<u16>,
+    /// When it began; zero for a former daemon's.
+    born: Moment,
     ingress: Ingress,
     egress: EgressState,
-}
-
-impl Port {
-    /// Whether a binding was counted as this port's when it was claimed. Epochs go round.
-    fn has_claimed(&self, binding: &Binding) -> bool {
-        self.born.is_none_or(|born| binding.epoch.wrapping_sub(born).cast_signed() >= 0)
-    }
-
-    /// Whether the index is another TAP's by now, and the link went with the port's own. A link that somebody
-    /// has detached from a TAP that is still the same is none of this: the status says so.
-    fn is_another(&self, tap: &Tap) -> bool {
-        let differs = self.tap.mac != tap.mac || self.tap.carrier_losses > tap.carrier_losses;
-        differs && self.ingress.link.info().is_ok_and(|info| info.interface == 0)
-    }
 }
 
 /// All TAPs, and those of them that are protected.
@@ -122,6 +81,8 @@ pub struct Ports {
     refused: BTreeMap<u32, PortError>,
     /// The next guest's number. One count for all ports, so that a re-used index has a new one.
     epoch: u16,
+    /// Ports that there have been.
+    serial: u64,
 }
 
 impl Ports {
@@ -156,6 +117,7 @@ impl Ports {
             ports: BTreeMap::new(),
             refused: BTreeMap::new(),
             epoch,
+            serial: 0,
         }
     }
 
@@ -288,7 +250,7 @@ impl Ports {
     /// The thread has done a job. A port that is gone, or another under the same index, has no use for it:
     /// dropped, it is detached.
     pub fn egress_done(&mut self, (job, result): Done) {
-        let port = self.ports.get_mut(&job.index).filter(|port| port.policy.epoch == job.epoch);
+        let port = self.ports.get_mut(&job.index).filter(|port| port.serial == job.port);
         let Some(port) = port else { return };
         port.egress = match result {
             Ok(egress) => {
@@ -316,23 +278,6 @@ impl Ports {
         self.ports.get(&index).is_some_and(|port| matches!(port.egress, EgressState::Pending))
     }
 
-    /// Removes bindings that bind nobody any more, and gives their places back.
-    pub fn remove_bindings(&mut self, keys: &[(BindingKey, Binding)]) {
-        for (key, binding) in keys {
-            if !self.maps.remove_binding(key) {
-                continue;
-            }
-            let port = self.ports.get_mut(&binding.port);
-            if let Some(port) = port.filter(|port| port.has_claimed(binding)) {
-                port.policy.released += 1;
-                let (tap, index) = (&port.tap.name, binding.port);
-                if let Err(error) = self.maps.set_policy(index, &port.policy) {
-                    warn!("{tap}: {error}");
-                }
-            }
-        }
-    }
-
     /// The ports whose egress program is a clsact filter, and which program that should be.
     pub fn clsact_ports(&self) -> Vec<u32> {
         let is_clsact = |port: &Port| matches!(port.egress, EgressState::On(Egress::Clsact(_)));
@@ -350,10 +295,17 @@ impl Ports {
     fn protect(&mut self, tap: &Tap) -> Result<Input, PortError> {
         let (index, name) = (tap.index, Arc::clone(&tap.name));
         let at = |source| PortError::Maps { tap: Arc::clone(&name), source };
-        let (asked, left) = (self.asked(tap), self.left(tap));
-        let mut policy = policy::entry(&asked, &left.unwrap_or_default());
+        let left = self.left(tap);
+        // What a former daemon was told goes on.
+        if let Some(kept) = left.as_ref().and_then(Policy::kept) {
+            self.ordered.entry(index).or_insert(kept.into());
+        }
+        let asked = self.asked(tap);
+        let is_ordered = self.ordered.contains_key(&index);
+        let mut policy = policy::entry(&asked, &left.unwrap_or_default(), is_ordered);
         let is_same_guest = left.is_some() && self.is_same_guest(&policy, &asked, tap);
         self.describe(&mut policy, tap, is_same_guest);
+        let born = if left.is_some() { Moment::default() } else { Moment::now() };
         let entries = match left {
             Some(_) => self.maps.set_policy(index, &policy),
             None => self.maps.add_port(index, &policy),
@@ -366,10 +318,11 @@ impl Ports {
         let ingress = ingress.inspect_err(|_| self.maps.remove_port(index))?;
         let done = if left.is_some() { "taken over" } else { "attached" };
         info!(tap = %name, ifindex = index, hook = ingress.hook().name(), "{done}");
-        let born = left.is_none().then_some(policy.epoch);
-        let (up, tap, egress) = (tap.up, tap.clone(), EgressState::Pending);
-        let port = Port { tap, asked, policy, born, ingress, egress };
-        self.attacher.attach(Job { tap: Arc::clone(&name), index, epoch: policy.epoch });
+        self.serial += 1;
+        let (serial, egress) = (self.serial, EgressState::Pending);
+        let (up, tap) = (tap.up, tap.clone());
+        let port = Port { serial, tap, asked, policy, born, ingress, egress };
+        self.attacher.attach(Job { tap: Arc::clone(&name), index, port: serial });
         self.refused.remove(&index);
         self.ports.insert(index, port);
         Ok(Input::Port { index, name, epoch: policy.epoch, up })
@@ -383,7 +336,8 @@ impl Ports {
         debug!(?tap, "changed");
         // Another name may mean another policy.
         let asked = self.asked(&tap);
-        let mut policy = policy::entry(&asked, &port.policy);
+        let is_ordered = self.ordered.contains_key(&tap.index);
+        let mut policy = policy::entry(&asked, &port.policy, is_ordered);
         let is_same_guest = self.is_same_guest(&policy, &asked, &tap);
         self.describe(&mut policy, &tap, is_same_guest);
         if let Err(error) = self.maps.set_policy(tap.index, &policy) {

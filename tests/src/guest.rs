@@ -1,10 +1,14 @@
 //! A guest: a real Linux stack in a namespace of its own, behind a TAP of the host's.
 
 use std::{
+    fs,
     io::ErrorKind,
     net::{Ipv6Addr, SocketAddrV6, TcpListener, TcpStream},
     os::fd::{AsFd as _, OwnedFd},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -30,6 +34,7 @@ pub struct Guest {
     stack: Host,
     /// The host's TAP, and the guest's.
     taps: Arc<(Tap, Tap)>,
+    sent: Arc<AtomicU64>,
     pump: Option<JoinHandle<()>>,
     stop: Option<OwnedFd>,
 }
@@ -56,10 +61,11 @@ impl Guest {
         let inner = Tap::new(&stack, INTERFACE)?;
         let taps = Arc::new((tap, inner));
         let (stopped, stop) = pipe()?;
-        let pumped = Arc::clone(&taps);
-        let pump = thread::spawn(move || pump(&pumped, &stopped));
+        let sent = Arc::new(AtomicU64::new(0));
+        let (pumped, counter) = (Arc::clone(&taps), Arc::clone(&sent));
+        let pump = thread::spawn(move || pump(&pumped, &counter, &stopped));
         stack.ip(&format!("link set {INTERFACE} address {mac} up"))?;
-        Ok(Self { stack, taps, pump: Some(pump), stop: Some(stop) })
+        Ok(Self { stack, taps, sent, pump: Some(pump), stop: Some(stop) })
     }
 
     /// The guest's stack, to run things in.
@@ -70,6 +76,12 @@ impl Guest {
     /// The host's TAP.
     pub fn tap(&self) -> &Tap {
         &self.taps.0
+    }
+
+    /// How many frames of the guest have been written into the host's TAP. XDP sees them all: it runs before
+    /// the kernel asks whether the TAP is up (tun_get_user in drivers/net/tun.c).
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
     }
 
     /// Gives the guest an address in fe80::/64, and waits until its DAD is done.
@@ -118,8 +130,22 @@ impl Guest {
     ///
     /// What the sockets say.
     pub fn echoes_at(&self, host: &Host, address: Ipv6Addr, port: u16) -> anyhow::Result<()> {
-        let (scope, index) = (self.taps.1.index, self.taps.0.index);
-        let bound = SocketAddrV6::new(address, port, 0, scope);
+        self.echoes_over(host, self.taps.0.index, address, port)
+    }
+
+    /// … over the host's interface with this index: the bridge that the TAP is a port of.
+    ///
+    /// # Errors
+    ///
+    /// What the sockets say.
+    pub fn echoes_over(
+        &self,
+        host: &Host,
+        index: u32,
+        address: Ipv6Addr,
+        port: u16,
+    ) -> anyhow::Result<()> {
+        let bound = SocketAddrV6::new(address, port, 0, self.taps.1.index);
         let listener = self.stack.run(|| Ok(TcpListener::bind(bound)?))?;
         let port = listener.local_addr()?.port();
         let server = thread::spawn(move || {
@@ -157,10 +183,52 @@ impl Drop for Guest {
 /// DAD has failed, or has not ended.
 pub fn wait_for_dad(host: &Host, interface: &str) -> anyhow::Result<()> {
     wait::until(&format!("DAD on {interface}"), || {
-        let addresses = host.ip(&format!("-6 addr show dev {interface} scope link"))?;
-        anyhow::ensure!(!addresses.contains("dadfailed"), "DAD failed on {interface}: {addresses}");
-        Ok((addresses.contains("inet6") && !addresses.contains("tentative")).then_some(()))
+        let states = dad(host, interface)?;
+        let failed = states.iter().find(|(_, state)| *state == Dad::Failed);
+        anyhow::ensure!(failed.is_none(), "DAD failed on {interface}: {failed:?}");
+        let done = states.iter().all(|(_, state)| *state == Dad::Done);
+        Ok((done && !states.is_empty()).then_some(()))
     })
+}
+
+/// What duplicate address detection says of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dad {
+    /// It asks.
+    Tentative,
+    /// Nobody has objected.
+    Done,
+    /// Somebody has.
+    Failed,
+}
+
+/// The link-local addresses of an interface.
+///
+/// # Errors
+///
+/// `/proc` has changed its format.
+pub fn dad(host: &Host, interface: &str) -> anyhow::Result<Vec<(Ipv6Addr, Dad)>> {
+    // Not by `ip`: this is asked again and again.
+    let table = host.run(|| Ok(fs::read_to_string("/proc/thread-self/net/if_inet6")?))?;
+    let mut states = Vec::new();
+    for row in table.lines() {
+        // fe80…01 02 40 20 80 eth0: address, index, prefix length, scope, flags, interface.
+        let words: Vec<_> = row.split_whitespace().collect();
+        let [address, _, _, scope, flags, name] = words.as_slice() else {
+            anyhow::bail!("if_inet6 says {row}")
+        };
+        if *name != interface || *scope != "20" {
+            continue;
+        }
+        let flags = u32::from_str_radix(flags, 16)?;
+        let state = match (flags & libc::IFA_F_DADFAILED, flags & libc::IFA_F_TENTATIVE) {
+            (0, 0) => Dad::Done,
+            (0, _) => Dad::Tentative,
+            _ => Dad::Failed,
+        };
+        states.push((u128::from_str_radix(address, 16)?.into(), state));
+    }
+    Ok(states)
 }
 
 /// Whether `from` gets an answer from `to` on this interface.
@@ -170,7 +238,7 @@ pub fn pings(from: &Host, to: Ipv6Addr, interface: &str) -> bool {
 }
 
 /// Carries frames between the two TAPs until the pipe is closed.
-fn pump(taps: &(Tap, Tap), stopped: &OwnedFd) {
+fn pump(taps: &(Tap, Tap), sent: &AtomicU64, stopped: &OwnedFd) {
     let readable = PollFlags::POLLIN;
     loop {
         let mut waited = [
@@ -186,12 +254,16 @@ fn pump(taps: &(Tap, Tap), stopped: &OwnedFd) {
             return;
         }
         let mut quiet = true;
-        for (from, to) in [(&taps.0, &taps.1), (&taps.1, &taps.0)] {
-            while let Ok(Some(frame)) = from.receive() {
-                quiet = false;
-                // A side that is down takes nothing, as a cable that is not plugged in.
-                let _lost = to.send(&frame);
-            }
+        let (host, guest) = taps;
+        // A side that is down takes nothing, as a cable that is not plugged in.
+        while let Ok(Some(frame)) = host.receive() {
+            quiet = false;
+            let _lost = guest.send(&frame);
+        }
+        while let Ok(Some(frame)) = guest.receive() {
+            quiet = false;
+            let _lost = host.send(&frame);
+            sent.fetch_add(1, Ordering::Relaxed);
         }
         if quiet {
             // A TAP that is being deleted polls as ready for ever.

@@ -3,11 +3,16 @@
 //! Everything lives in unnamed namespaces of the test's own, which the kernel takes away with the last
 //! process in them: a killed test leaves nothing behind.
 
+pub mod agree;
+pub mod case;
 pub mod daemon;
 pub mod frame;
+pub mod generate;
+pub mod guard;
 pub mod guest;
 pub mod host;
 pub mod lines;
+pub mod oracle;
 pub mod pcap;
 pub mod snapshot;
 pub mod tap;

@@ -6,9 +6,18 @@ use anyhow::ensure;
 
 use crate::host::Host;
 
-/// Routes, addresses and neighbours of a host.
+/// Routes, addresses and neighbours of a host: a line each, which begins with what it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot(BTreeSet<String>);
+
+const SOURCES: [(&str, &str); 5] = [
+    ("route", "-4 route show table all"),
+    ("route", "-6 route show table all"),
+    // What redirects and "packet too big" leave.
+    ("route", "-6 route show cache"),
+    ("address", "-o addr show"),
+    ("neighbour", "neigh show"),
+];
 
 impl Snapshot {
     /// As they are now.
@@ -18,14 +27,18 @@ impl Snapshot {
     /// `ip` failed.
     pub fn of(host: &Host) -> anyhow::Result<Self> {
         let mut rows = BTreeSet::new();
-        for words in ["-4 route show table all", "-6 route show table all", "-o addr show"] {
-            rows.extend(host.ip(words)?.lines().map(str::to_owned));
+        for (what, words) in SOURCES {
+            let shown = host.ip(words)?;
+            rows.extend(shown.lines().map(|line| format!("{what} {}", timeless(what, line))));
         }
-        // The last word is the state, which time alone changes.
-        let neighbours = host.ip("neigh show")?;
-        let rows_of = neighbours.lines().filter_map(|row| row.trim_end().rsplit_once(' '));
-        rows.extend(rows_of.map(|(row, _state)| row.to_owned()));
         Ok(Self(rows))
+    }
+
+    /// What has changed until `after`: what has gone with a `-`, what has come with a `+`.
+    pub fn changes(&self, after: &Self) -> Vec<String> {
+        let gone = self.0.difference(&after.0).map(|row| format!("-{row}"));
+        let come = after.0.difference(&self.0).map(|row| format!("+{row}"));
+        gone.chain(come).collect()
     }
 
     /// Fails with what has changed until `after`.
@@ -34,8 +47,19 @@ impl Snapshot {
     ///
     /// Something has.
     pub fn is_still(&self, after: &Self) -> anyhow::Result<()> {
-        let changed: Vec<_> = self.0.symmetric_difference(&after.0).collect();
+        let changed = self.changes(after);
         ensure!(changed.is_empty(), "changed: {changed:?}");
         Ok(())
     }
+}
+
+/// The line without what time alone changes: lifetimes, and the state at the end of a neighbour.
+fn timeless(what: &str, line: &str) -> String {
+    let is_time =
+        |word: &&str| word.ends_with("sec") && word.starts_with(|c: char| c.is_ascii_digit());
+    let mut words: Vec<_> = line.split_whitespace().filter(|word| !is_time(word)).collect();
+    if what == "neighbour" {
+        words.pop();
+    }
+    words.join(" ")
 }

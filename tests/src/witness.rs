@@ -6,7 +6,12 @@ use std::{
     os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
 };
 
+use nix::sys::socket::{setsockopt, sockopt};
+
 use crate::{host::Host, tap::FRAME};
+
+/// Bytes of frames that may wait to be seen.
+const QUEUE: usize = 16 << 20;
 
 /// A socket that sees every frame on an interface that XDP has let through.
 #[derive(Debug)]
@@ -41,6 +46,8 @@ impl Witness {
             if bound < 0 {
                 return Err(io::Error::last_os_error().into());
             }
+            // A flood is seen to the last frame.
+            setsockopt(&socket, sockopt::RcvBufForce, &QUEUE)?;
             Ok(Self(socket))
         })
     }
@@ -89,9 +96,17 @@ impl Witness {
     ///
     /// The interface is gone.
     pub fn seen(&self) -> io::Result<Vec<Vec<u8>>> {
-        let mut frames = Vec::new();
+        std::iter::from_fn(|| self.next().transpose()).collect()
+    }
+
+    /// The next frame that came from the guest, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// The interface is gone.
+    pub fn next(&self) -> io::Result<Option<Vec<u8>>> {
+        let mut frame = vec![0; FRAME];
         loop {
-            let mut frame = vec![0; FRAME];
             // SAFETY: plain old data, of which zero is a value.
             let mut from: libc::sockaddr_ll = unsafe { mem::zeroed() };
             let mut length = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
@@ -108,12 +123,34 @@ impl Witness {
             };
             let Ok(got) = usize::try_from(got) else {
                 let error = io::Error::last_os_error();
-                return if error.kind() == ErrorKind::WouldBlock { Ok(frames) } else { Err(error) };
+                return if error.kind() == ErrorKind::WouldBlock { Ok(None) } else { Err(error) };
             };
-            frame.truncate(got);
             if from.sll_pkttype != libc::PACKET_OUTGOING {
-                frames.push(frame);
+                frame.truncate(got);
+                return Ok(Some(frame));
             }
         }
+    }
+
+    /// How many frames found its queue full since the last time this was asked.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's word.
+    pub fn missed(&self) -> io::Result<u64> {
+        // SAFETY: plain old data, of which zero is a value.
+        let mut counts: libc::tpacket_stats = unsafe { mem::zeroed() };
+        let mut length = size_of::<libc::tpacket_stats>() as libc::socklen_t;
+        // SAFETY: the buffer is one of PACKET_STATISTICS, of this length.
+        let got = unsafe {
+            libc::getsockopt(
+                self.0.as_raw_fd(),
+                libc::SOL_PACKET,
+                libc::PACKET_STATISTICS,
+                (&raw mut counts).cast(),
+                &raw mut length,
+            )
+        };
+        if got < 0 { Err(io::Error::last_os_error()) } else { Ok(counts.tp_drops.into()) }
     }
 }

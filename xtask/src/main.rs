@@ -1,10 +1,12 @@
 //! Everything a person types while working on netmon: `cargo xtask <verb>`.
 
+mod attack;
 mod build;
 mod check;
 mod compiler;
 mod demo;
 mod exec;
+mod fuzz;
 mod linker;
 mod package;
 mod run;
@@ -26,7 +28,9 @@ enum Verb {
     Run(run::RunArgs),
     Attach(run::AttachArgs),
     Demo(demo::Args),
+    Attack(attack::Args),
     Test(test::Args),
+    Fuzz(fuzz::Args),
     Check(check::Args),
 }
 
@@ -37,7 +41,9 @@ fn main() -> ExitCode {
         Verb::Run(args) => run::run(&args),
         Verb::Attach(args) => run::attach(&args),
         Verb::Demo(args) => demo::main(&args),
+        Verb::Attack(args) => attack::main(&args),
         Verb::Test(args) => test::main(&args),
+        Verb::Fuzz(args) => fuzz::main(&args),
         Verb::Check(args) => check::main(&args),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };

@@ -26,6 +26,10 @@ pub(crate) enum Work {
     Build,
     /// The tests and the demo.
     Test,
+    /// The fuzzer, on top of the tests.
+    Fuzz,
+    /// The attackers, and the tier of tests that runs them.
+    Attack,
     /// Formatting, lints, docs.
     Check,
 }
@@ -39,6 +43,13 @@ const PROGRAMS: &[(&str, Package)] = &[
     ("ping", Package { name: "iputils-ping", reason: "asks whether a guest still answers" }),
 ];
 
+/// Programs that attack.
+const ATTACKERS: &[(&str, Package)] = &[
+    ("atk6-fake_router26", Package { name: "thc-ipv6", reason: "attacks a host of the tests" }),
+    ("ra6", Package { name: "ipv6toolkit", reason: "likewise: the SI6 tools" }),
+    ("scapy", Package { name: "python3-scapy", reason: "likewise: frames that these miss" }),
+];
+
 const RUSTC: [Package; 3] = [
     Package { name: "rustc-web", reason: "a compiler whose source Debian has" },
     Package { name: "rust-web-src", reason: "that source: `core` is built for BPF from it" },
@@ -46,6 +57,8 @@ const RUSTC: [Package; 3] = [
 ];
 const CLIPPY: Package = Package { name: "rust-web-clippy", reason: "lints the BPF programs" };
 const LLVM: Package = Package { name: "llvm-22-dev", reason: "bpf-linker is built on it" };
+
+const CPP: Package = Package { name: "g++", reason: "libFuzzer is built with it" };
 
 /// What a person does where set-up cannot.
 const BY_HAND: &str = "or provide a compiler with its source, and a linker, yourself:
@@ -59,7 +72,7 @@ pub(crate) struct Tools {
 }
 
 pub(crate) fn main(_: &Args) -> Result<()> {
-    tools(&[Work::Build, Work::Test, Work::Check]).map(|tools| {
+    tools(&[Work::Build, Work::Test, Work::Attack, Work::Check]).map(|tools| {
         println!("compiler  {} ({})", tools.compiler.rustc.display(), tools.compiler.version);
         println!("linker    {}", tools.linker.display());
     })
@@ -118,9 +131,11 @@ fn missing(work: &[Work], compiler: Option<&Compiler>, has_linker: bool) -> Vec<
     if !has_linker && !linker::has_llvm() {
         packages.push(LLVM);
     }
-    if work.contains(&Work::Test) {
-        let absent = PROGRAMS.iter().filter(|(program, _)| exec::find(program).is_none());
-        packages.extend(absent.map(|(_, package)| *package));
+    let compiles_cpp = exec::find("c++").is_some();
+    packages.extend((work.contains(&Work::Fuzz) && !compiles_cpp).then_some(CPP));
+    for (of, programs) in [(Work::Test, PROGRAMS), (Work::Attack, ATTACKERS)] {
+        let absent = programs.iter().filter(|(program, _)| exec::find(program).is_none());
+        packages.extend(absent.filter(|_| work.contains(&of)).map(|(_, package)| *package));
     }
     packages
 }

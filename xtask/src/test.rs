@@ -1,11 +1,12 @@
-//! The tests, in three tiers.
+//! The tests, in four tiers.
 
-use std::process::Command;
+use std::{process::Command, time::Duration};
 
 use anyhow::{Result, ensure};
 use clap::ValueEnum;
 
 use crate::{
+    attack,
     build::{self, Built},
     exec,
     setup::{self, Work},
@@ -14,7 +15,7 @@ use crate::{
 
 /// Builds netmon and runs its tests: all tiers, or one.
 ///
-/// The build is not `--release`. `prog` and `net` need root.
+/// The build is not `--release`. All tiers but `unit` need root.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask test
@@ -38,18 +39,22 @@ enum Tier {
     Prog,
     /// Real TAPs, guests in namespaces, the real daemon and CLI.
     Net,
+    /// Third parties' tools: the few attacks that stand for all of `cargo xtask attack`.
+    Attack,
 }
 
 /// The crates whose tests need no kernel.
 const UNIT_CRATES: [&str; 4] = ["netmon-common", "netmon-api", "netmon", "xtask"];
 
 pub(crate) fn main(args: &Args) -> Result<()> {
-    let tiers = args.tier.map_or(vec![Tier::Unit, Tier::Prog, Tier::Net], |tier| vec![tier]);
+    let tiers = args.tier.map_or_else(|| Tier::value_variants().to_vec(), |tier| vec![tier]);
     if tiers != [Tier::Unit] {
         exec::need_root("netmon's tests make network namespaces and load BPF programs", "test")?;
     }
-    let work = if tiers == [Tier::Unit] { Work::Build } else { Work::Test };
-    let built = build::build(&build::Args::default(), &setup::tools(&[work])?)?;
+    let mut work = vec![Work::Build];
+    work.extend((tiers != [Tier::Unit]).then_some(Work::Test));
+    work.extend(tiers.contains(&Tier::Attack).then_some(Work::Attack));
+    let built = build::build(&build::Args::default(), &setup::tools(&work)?)?;
     for tier in tiers {
         match tier {
             Tier::Unit => unit(args, &built)?,
@@ -61,6 +66,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
                 }
                 kernel("net", args, &built)?;
             }
+            Tier::Attack => attackers(args, &built)?,
         }
     }
     Ok(())
@@ -71,7 +77,11 @@ fn unit(args: &Args, built: &Built) -> Result<()> {
     cargo.args(["test", "--no-fail-fast"]);
     cargo.args(UNIT_CRATES.map(|name| format!("--package={name}")));
     cargo.arg("--").args(&args.filters).args(&args.harness).envs(build::environment(built));
-    exec::run("tests what needs no kernel", &mut cargo)
+    exec::run("tests what needs no kernel", &mut cargo)?;
+    let mut cargo = workspace::cargo();
+    cargo.args(["test", "--package=netmon-tests", "--lib", "--"]);
+    cargo.args(&args.filters).args(&args.harness).envs(build::environment(built));
+    exec::run("tests the judge against a second one", &mut cargo)
 }
 
 fn kernel(tier: &str, args: &Args, built: &Built) -> Result<()> {
@@ -90,6 +100,29 @@ fn kernel(tier: &str, args: &Args, built: &Built) -> Result<()> {
         cargo.arg("--exact").args(chosen);
     }
     exec::run(&format!("tests against the kernel: {tier}"), cargo.args(&args.harness))
+}
+
+/// Builds what [`differential`] runs.
+pub(crate) fn build(built: &Built) -> Result<()> {
+    let mut cargo = integration(built);
+    exec::output(cargo.args(["--list", "--format=terse"])).map(drop)
+}
+
+/// Frames through judge, oracle and loaded programs, for so long.
+pub(crate) fn differential(built: &Built, time: Duration) -> Result<()> {
+    let mut cargo = integration(built);
+    cargo.args(["--exact", "--nocapture", "prog::differential::oracle_judge_and_programs_agree"]);
+    cargo.env("NETMON_FUZZ_SECONDS", time.as_secs().to_string());
+    exec::run("searches by frames through the loaded programs", &mut cargo)
+}
+
+fn attackers(args: &Args, built: &Built) -> Result<()> {
+    let mut cargo = workspace::cargo();
+    cargo.args(["test", "--package=netmon-tests", "--bin=attack"]).envs(build::environment(built));
+    exec::run("tests what judges the attackers", &mut cargo)?;
+    let mut attack = attack::command(built)?;
+    attack.args(args.filters.is_empty().then_some("--quick")).args(&args.filters);
+    exec::run("runs the attackers", &mut attack)
 }
 
 fn integration(built: &Built) -> Command {

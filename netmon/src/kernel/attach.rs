@@ -189,8 +189,8 @@ pub struct Job {
     pub tap: Arc<str>,
     /// Its interface index.
     pub index: u32,
-    /// The port's guest count, to know a port again whose index was reused.
-    pub epoch: u16,
+    /// The port's serial number, to know a port again whose index was reused.
+    pub port: u64,
 }
 
 /// What became of it.

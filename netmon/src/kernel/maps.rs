@@ -1,6 +1,8 @@
 //! The maps, typed. aya sees bytes of the right length (its `Pod` would ask for `unsafe` in a crate that
 //! has none); zerocopy makes them the values of `netmon_common::abi`.
 
+use std::time::Duration;
+
 use aya::{
     Ebpf,
     maps::{HashMap, Map, MapData, MapError, PerCpuArray, PerCpuHashMap, PerCpuValues},
@@ -11,6 +13,9 @@ use netmon_common::abi::{
     RingCount,
 };
 use zerocopy::{FromBytes, FromZeros as _};
+
+/// How often, a millisecond apart, memory for an entry is asked for.
+const MEMORY_TRIES: u32 = 50;
 
 const POLICY: usize = size_of::<PortPolicy>();
 const STATE: usize = size_of::<PortState>();
@@ -235,6 +240,17 @@ impl Maps {
     }
 
     fn make_counters(&mut self, index: u32) -> Result<(), MapsError> {
+        for _ in 1..MEMORY_TRIES {
+            match self.try_counters(index) {
+                Err(MapsError::Kernel { source, .. }) if is_out_of_memory(&source) => {}
+                result => return result,
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.try_counters(index)
+    }
+
+    fn try_counters(&mut self, index: u32) -> Result<(), MapsError> {
         let zeros = PerCpuValues::try_from(vec![[0; COUNTERS]; self.processors]);
         let zeros = zeros.map_err(|source| MapsError::Processors {
             file: "values per processor".to_owned(),
@@ -242,6 +258,14 @@ impl Maps {
         })?;
         self.counters.insert(index, zeros, 0).map_err(at("COUNTERS"))
     }
+}
+
+/// Whether the kernel had no memory for an entry at hand. It takes that of a map without preallocation from
+/// a store of a few per processor, which it fills again in its own time (kernel/bpf/memalloc.c): a burst
+/// of new TAPs can find it empty.
+fn is_out_of_memory(error: &MapError) -> bool {
+    let MapError::SyscallError(error) = error else { return false };
+    error.io_error.kind() == std::io::ErrorKind::OutOfMemory
 }
 
 fn add_ledger(sum: &mut Ledger, row: &Ledger) {

@@ -125,3 +125,18 @@ fn the_kernel_side_is_told_all_of_it() {
         assert_eq!(policy(words).entry().mode, mode.number(), "{words}");
     }
 }
+
+#[test]
+fn what_was_ordered_is_read_back_from_the_kernels_form() {
+    for words in [
+        "mode=observe profile=aurae mac=02:fc:00:00:00:01 quota=1 nd_rate=1 sample_rate=0",
+        "quota=16 nd_rate=1000000 sample_rate=1000 protocols=none host_ports=none guest_ports=any",
+        "protocols=udp host_ports=22,80 guest_ports=1,65535",
+        "profile=open mode=observe",
+    ] {
+        let policy = policy(words);
+        let entry = PortPolicy { ordered: 1, ..policy.entry() };
+        assert_eq!(Policy::kept(&entry), Some(policy), "{words}");
+    }
+    assert_eq!(Policy::kept(&Policy::default().entry()), None, "nobody has ordered it");
+}

@@ -85,7 +85,7 @@ impl Ports {
         }
         let (mode, profile) = (asked.mode.name(), asked.profile.name());
         info!(tap = %tap.name, mode, profile, "policy changed");
-        port.policy = entry(&asked, &port.policy);
+        port.policy = entry(&asked, &port.policy, self.ordered.contains_key(&tap.index));
         port.asked = asked;
         self.maps.set_policy(tap.index, &port.policy)?;
         let (index, name, epoch) = (tap.index, Arc::clone(&tap.name), port.policy.epoch);
@@ -106,9 +106,19 @@ pub(super) fn is_another_guest(
 }
 
 /// The kernel side's form of `asked`, with all of `old` that is not the policy's: bindings and guest stay.
-pub(super) fn entry(asked: &Policy, old: &PortPolicy) -> PortPolicy {
+pub(super) fn entry(asked: &Policy, old: &PortPolicy, is_ordered: bool) -> PortPolicy {
     let PortPolicy { released, link, epoch, host_mac, link_mac, carrier_losses, .. } = *old;
-    PortPolicy { released, link, epoch, host_mac, link_mac, carrier_losses, ..asked.entry() }
+    let ordered = u8::from(is_ordered);
+    PortPolicy {
+        released,
+        link,
+        epoch,
+        host_mac,
+        link_mac,
+        carrier_losses,
+        ordered,
+        ..asked.entry()
+    }
 }
 
 /// The MAC that the port's guest has used, if it has spoken.
@@ -135,7 +145,7 @@ mod tests {
         };
         let observe = PolicyChange { mode: Some(Mode::Observe), ..PolicyChange::default() };
         for asked in [Policy::default(), Policy::default().with(&observe)] {
-            let entry = entry(&asked, &port);
+            let entry = entry(&asked, &port, false);
             assert_eq!((entry.released, entry.link, entry.epoch), (3, 7, 2));
             assert_eq!((entry.host_mac, entry.link_mac), ([1; 6], [2; 6]));
             assert_eq!((entry.mode, entry.quota), (asked.entry().mode, asked.quota));

@@ -1,20 +1,20 @@
 //! The demo, `cargo xtask demo`: a host with three guests, the real daemon between them, and proofs.
 //!
-//! `guard` sees to it that nothing outlives it; the rest is a play in five acts.
+//! `netmon_tests::guard` sees to it that nothing outlives it; the rest is a play in five acts.
 
 mod acts;
 mod attack;
-mod guard;
 mod ledger;
 mod screen;
 mod watch;
 
 use std::{io, process::ExitCode};
 
+use netmon_tests::guard;
 use screen::Screen;
 
 fn main() -> ExitCode {
-    guard::alone(play).unwrap_or_else(|error| {
+    guard::alone("demo", play).unwrap_or_else(|error| {
         eprintln!("{error:#}");
         ExitCode::FAILURE
     })

@@ -2,10 +2,12 @@
 
 mod attack;
 mod bad_input;
+mod burst;
 mod churn;
 mod confine;
 mod created;
 mod discover;
+mod evasion;
 mod life;
 mod neighbors;
 mod pins;

@@ -43,7 +43,7 @@ fn a_guest_cannot_fail_the_hosts_dad() -> anyhow::Result<()> {
     host.ip(&format!("-6 addr add {HOST}/64 dev tap0"))?;
     let answers = answer_every_dad(&tap, || Ok(!has(&host, "tentative")?))?;
     assert!(!has(&host, "dadfailed")?);
-    assert!(answers >= 2, "the host asked for both addresses: {answers}");
+    assert!(answers >= 2, "the host asked for both addresses: {answers}; {:?}", drops(&daemon)?);
     let counted = drops(&daemon)?;
     assert!(counted.iter().any(|row| row.starts_with("tap0 ingress host_address ")), "{counted:?}");
     assert_eq!(endpoints(&daemon)?, [""; 0]);
@@ -192,7 +192,9 @@ fn a_flood_uses_up_its_own_budget_only() -> anyhow::Result<()> {
         .step_by(7)
         .map(|number| std::net::Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 9, number))
         .flat_map(|address| {
-            [dad(address).bytes(), advertisement(GUEST).with(|f| f.hop_limit = 1).bytes()]
+            let lie = advertisement(GUEST).with(|f| f.hop_limit = 1);
+            // The last one is the guest's own by then: only the budget is against it.
+            [dad(address).bytes(), lie.bytes(), advertisement(GUEST).bytes()]
         })
         .collect();
     let (start, used) = (std::time::Instant::now(), processor_time(&daemon)?);

@@ -190,3 +190,19 @@ fn what_the_guests_claim_while_the_daemon_dies_again_and_again_is_all_there_in_t
     let expected = usize::from(spoken(rounds - 1)) + 2;
     daemon.wait_json("endpoints", |rows| (rows.len() == expected).then_some(()))
 }
+
+#[test]
+fn what_was_ordered_for_a_tap_outlives_the_daemon() -> anyhow::Result<()> {
+    let host = Host::new()?;
+    let (_tap, mut daemon) = protected(&host)?;
+    let said = daemon.netmon("policy tap0 --mac 02:fc:00:00:00:01 --quota 3 --host-ports 53")?;
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let ordered = daemon.json("policy tap0")?;
+    killed(&mut daemon)?;
+    let daemon = Daemon::start(&host, "")?;
+    confined(&daemon, "tap0")?;
+    assert_eq!(daemon.json("policy tap0")?, ordered);
+    assert_eq!(daemon.netmon("policy tap0 --reset")?.code, Some(0));
+    assert_ne!(daemon.json("policy tap0")?, ordered);
+    Ok(())
+}

@@ -2,12 +2,17 @@
 //! verdict, and the one right counter moves, by one frame and its length; all others stand still.
 
 mod bindings;
+mod differential;
 mod egress;
+mod evasion;
 mod ingress;
+mod ledger;
 mod memory;
 mod neighbor_discovery;
 mod object;
 mod policy;
+mod tables;
+mod verifier;
 
 use netmon::{
     kernel::load::{self, Loaded},

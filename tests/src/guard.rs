@@ -1,5 +1,6 @@
-//! Nothing is left behind, whatever happens: the demo runs as the first process of a PID namespace, with
-//! whose end the kernel kills every other one in it, and keeps its files in a mount namespace.
+//! Nothing is left behind, whatever happens: a program for people (the demo, the attackers) runs as the
+//! first process of a PID namespace, with whose end the kernel kills every other one in it, and keeps its
+//! files in a mount namespace.
 
 use std::{env, os::fd::AsFd as _, process::ExitCode};
 
@@ -20,18 +21,21 @@ use nix::{
 const ENDS: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
 
 /// Runs `play` in a process that takes all its children with it. To be called before any thread is made.
+/// `verb` is what `cargo xtask` calls the program.
 ///
 /// # Errors
 ///
 /// Not root, or no namespaces in this kernel.
-pub(crate) fn alone(play: impl FnOnce() -> ExitCode) -> anyhow::Result<ExitCode> {
+pub fn alone(verb: &str, play: impl FnOnce() -> ExitCode) -> anyhow::Result<ExitCode> {
     let mut signals = SigSet::from_iter(ENDS);
     signals.add(Signal::SIGCHLD);
     signals.thread_block()?;
-    unshare(CloneFlags::CLONE_NEWPID).context(
-        "the demo makes namespaces of its own and loads BPF programs: run it as root \
-         (sudo -E env PATH=\"$PATH\" cargo xtask demo)",
-    )?;
+    unshare(CloneFlags::CLONE_NEWPID).with_context(|| {
+        format!(
+            "it makes namespaces of its own and loads BPF programs: run it as root \
+             (sudo -E env PATH=\"$PATH\" cargo xtask {verb})"
+        )
+    })?;
     let (parent, lifeline) = pipe()?;
     // SAFETY: `main` has made no thread, so the child has all that it needs.
     match unsafe { fork() }.context("cannot start a process in a PID namespace")? {
@@ -41,7 +45,7 @@ pub(crate) fn alone(play: impl FnOnce() -> ExitCode) -> anyhow::Result<ExitCode>
             prctl::set_pdeathsig(Signal::SIGKILL)?;
             // A parent that was killed before that sends nothing any more; getppid(2) is always 0 here.
             let mut waited = [PollFd::new(parent.as_fd(), PollFlags::POLLHUP)];
-            ensure!(poll(&mut waited, PollTimeout::ZERO)? == 0, "the demo was killed");
+            ensure!(poll(&mut waited, PollTimeout::ZERO)? == 0, "its parent was killed");
             SigSet::empty().thread_set_mask()?;
             keep_files_private()?;
             Ok(play())
@@ -69,7 +73,7 @@ fn watch_over(child: Pid, signals: &SigSet) -> anyhow::Result<ExitCode> {
             if let WaitStatus::Exited(_, code) = status {
                 return Ok(ExitCode::from(u8::try_from(code)?));
             }
-            ensure!(!matches!(status, WaitStatus::Signaled(..)), "the demo was killed: {status:?}");
+            ensure!(!matches!(status, WaitStatus::Signaled(..)), "it was killed: {status:?}");
             // It was stopped, or goes on.
             continue;
         }

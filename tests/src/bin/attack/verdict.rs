@@ -1,0 +1,110 @@
+//! Whether an attack got nothing, and whether that means anything.
+
+use std::cmp::Reverse;
+
+use crate::{
+    catalog::{Attack, Effect},
+    trial::Outcome,
+};
+
+/// An attack, and what came of it with netmon and without.
+pub(crate) struct Verdict {
+    pub(crate) attack: Attack,
+    /// With netmon, and without; or why it could not be tried.
+    pub(crate) tried: anyhow::Result<(Outcome, Outcome)>,
+}
+
+impl Verdict {
+    /// What speaks against netmon, or against the attack; empty: it got nothing, though it is real.
+    pub(crate) fn failures(&self) -> Vec<String> {
+        let (guarded, control) = match &self.tried {
+            Ok(tried) => tried,
+            Err(error) => return vec![format!("{error:#}")],
+        };
+        let Outcome { arrived, changes, dad_failed, said, guarded, .. } = guarded;
+        let mut failures = Vec::new();
+        for (why, (count, first)) in &arrived.forbidden {
+            let hex: String = first.iter().map(|byte| format!("{byte:02x}")).collect();
+            failures.push(format!("{count} came through: the frame {why}: {hex}"));
+        }
+        failures.extend(changes.iter().map(|change| format!("the host has changed: {change}")));
+        if *dad_failed {
+            failures.push("the host could not have a new address".to_owned());
+        }
+        failures.extend(guarded.iter().flat_map(|guarded| guarded.false_positives.clone()));
+        if arrived.missed > 0 {
+            let missed = arrived.missed;
+            failures.push(format!("the witness missed {missed} frames: it proves nothing"));
+        }
+        if by_count(self).is_empty() {
+            failures.push(format!("netmon had nothing to drop, so it proves nothing: {said}"));
+        }
+        if !self.attack.is_real(control) {
+            let said = &control.said;
+            failures.push(format!("without netmon it does nothing, so proves nothing: {said}"));
+        }
+        failures
+    }
+
+    /// What the host has suffered without netmon: what it is about first, what has come in last.
+    pub(crate) fn harm(&self) -> Vec<String> {
+        let Ok((_, control)) = &self.tried else { return Vec::new() };
+        let mut harm = Vec::new();
+        for (effect, kind, name) in [
+            (Effect::Address, "address", "addr."),
+            (Effect::Route, "route", "routes"),
+            (Effect::Neighbour, "neighbour", "neigh."),
+        ] {
+            let count = control.changed(kind);
+            if count > 0 {
+                harm.push((effect, format!("{} {name}", short(count as u64))));
+            }
+        }
+        harm.extend(control.dad_failed.then(|| (Effect::Dad, "no DAD".to_owned())));
+        harm.push((Effect::Arrives, format!("{} in", short(control.arrived.forbidden()))));
+        let is_main = |effect: Effect| effect == self.attack.effect && effect != Effect::Arrives;
+        harm.sort_by_key(|(effect, _)| !is_main(*effect));
+        harm.into_iter().map(|(_, harm)| harm).collect()
+    }
+}
+
+impl Attack {
+    /// Whether it does to a host without netmon what it is said to do.
+    fn is_real(&self, control: &Outcome) -> bool {
+        control.arrived.forbidden() > 0
+            && match self.effect {
+                Effect::Arrives => true,
+                Effect::Route => control.changed("route") > 0,
+                Effect::Address => control.changed("address") > 0,
+                Effect::Neighbour => control.changed("neighbour") > 0,
+                Effect::Dad => control.dad_failed,
+            }
+    }
+}
+
+impl Outcome {
+    /// How many rows of this kind have changed.
+    fn changed(&self, kind: &str) -> usize {
+        let of =
+            |change: &String| change.get(1..).and_then(|row| row.split(' ').next()) == Some(kind);
+        self.changes.iter().filter(|change| of(change)).count()
+    }
+}
+
+/// The reasons for which netmon has dropped its frames, the most frequent first.
+pub(crate) fn by_count(verdict: &Verdict) -> Vec<(&str, u64)> {
+    let guarded = verdict.tried.iter().filter_map(|(guarded, _)| guarded.guarded.as_ref());
+    let reasons = guarded.flat_map(|guarded| &guarded.reasons);
+    let mut reasons: Vec<_> = reasons.map(|(reason, count)| (reason.as_str(), *count)).collect();
+    reasons.sort_by_key(|(_, count)| Reverse(*count));
+    reasons
+}
+
+/// A number in at most four characters and a unit.
+pub(crate) fn short(number: u64) -> String {
+    match number {
+        0..10_000 => number.to_string(),
+        10_000..10_000_000 => format!("{}k", number / 1000),
+        _ => format!("{}M", number / 1_000_000),
+    }
+}

@@ -1,0 +1,245 @@
+//! The same generated frames through oracle, judge and loaded programs: same verdict, same one counter, same
+//! event, same sample; every other counter stands still.
+
+use std::{
+    env,
+    net::Ipv6Addr,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use netmon_common::{
+    Kind, Reason,
+    abi::{ALLOW_HOST_PORTS, BindingKey, Direction, Mode, PortPolicy, State},
+    outcome::Outcome,
+};
+use netmon_tests::{
+    agree::{Verdict, agreed, disagree},
+    case::{Case, kept},
+    frame::{Frame, OTHER_MAC, listener_report},
+    generate,
+};
+
+use super::{PORT, Programs, QUOTA};
+
+/// Frames in the ordinary test run.
+const FRAMES: usize = 20_000;
+
+/// Frames between two looks into the ring buffers, which hold many more.
+const BATCH: usize = 200;
+
+/// The longest frame that BPF_PROG_TEST_RUN takes: a page less the headroom and the tail of an skb.
+const LONGEST: usize = 3_400;
+
+/// A change of a policy on its way to the programs.
+type Fault = fn(&mut PortPolicy);
+
+/// What an event tells: address, state, kind of frame, MAC.
+type Told = ([u8; 16], u8, u8, [u8; 6]);
+
+/// What a sample tells: direction, reason, whether it was only observed, length, both MACs.
+type Shown = (u8, u8, bool, usize, Vec<u8>);
+
+/// The programs, and what is to be in the ring buffers.
+struct Differential {
+    programs: Programs,
+    told: Vec<Told>,
+    shown: Vec<Shown>,
+    ran: usize,
+    /// What is wrong with each policy that the programs get: nothing, but where that is to be found.
+    fault: Fault,
+}
+
+/// Whether BPF_PROG_TEST_RUN takes this frame: no half Ethernet header, and to an skb no half IPv6 header.
+fn is_run(case: &Case) -> bool {
+    let least = match case.direction {
+        Direction::Ingress => 14,
+        Direction::Egress => 54,
+    };
+    (least..=LONGEST).contains(&case.frame.len())
+}
+
+/// What the port's mode makes of a verdict.
+fn outcome(verdict: &Verdict, policy: &PortPolicy) -> Outcome {
+    match (verdict, Mode::of(policy.mode)) {
+        (Ok((kind, _)), _) => Outcome::Passed(*kind),
+        (Err(reason), Mode::Enforce) => Outcome::Dropped(*reason),
+        (Err(reason), Mode::Observe) => Outcome::Observed(*reason),
+        (Err(_), Mode::Open) => Outcome::Passed(Kind::Other),
+    }
+}
+
+impl Differential {
+    fn new() -> Self {
+        let (told, shown) = (Vec::new(), Vec::new());
+        Self { programs: Programs::load(), told, shown, ran: 0, fault: |_| () }
+    }
+
+    /// Runs a case on a port whose guest has said nothing but what makes its MAC known; what the programs do
+    /// otherwise than judge and oracle.
+    fn check(&mut self, case: &Case) -> Result<(), String> {
+        let verdict = agreed(case);
+        if !is_run(case) {
+            return Ok(());
+        }
+        self.new_guest(case);
+        let (outcome, expected) =
+            (self.programs.outcome(case.direction, &case.frame), outcome(&verdict, &case.policy));
+        if outcome != expected {
+            return Err(format!("the program says {outcome:?}, judge and oracle {expected:?}"));
+        }
+        if let Some(reason) = outcome.refused() {
+            self.shown.push(shown(case, reason, outcome.passes()));
+        }
+        self.remembered(case, &verdict)?;
+        self.ran += 1;
+        if self.ran.is_multiple_of(BATCH) {
+            self.drain();
+        }
+        Ok(())
+    }
+
+    /// Panics where they do, and keeps the case.
+    fn agree(&mut self, case: &Case) {
+        self.check(case).unwrap_or_else(|why| disagree(case, &why));
+    }
+
+    /// The next guest of the port, under the case's policy, with the case's first MAC. Rates that are zero are
+    /// no limit: budgets have tests of their own.
+    fn new_guest(&mut self, case: &Case) {
+        let PortPolicy { epoch, released, .. } = self.programs.policy;
+        let epoch = epoch.wrapping_add(1);
+        let mut entry = PortPolicy { link: PORT, quota: QUOTA, epoch, released, ..case.policy };
+        if case.first_mac != [0; 6] {
+            // It claims nothing.
+            let spoken = listener_report().with(|f: &mut Frame| {
+                f.source = Ipv6Addr::UNSPECIFIED;
+                f.source_mac = case.first_mac;
+            });
+            let mac = case.first_mac;
+            let known = PortPolicy { mac, mode: Mode::Enforce.number(), ..entry };
+            self.programs.set_policy(|policy| *policy = known);
+            assert!(self.programs.action(Direction::Ingress, &spoken.bytes()), "{case}");
+        }
+        (self.fault)(&mut entry);
+        self.programs.set_policy(|policy| *policy = entry);
+    }
+
+    /// Exactly the claim is in the tables; it is taken out again.
+    fn remembered(&mut self, case: &Case, verdict: &Verdict) -> Result<(), String> {
+        let claimed = verdict.ok().and_then(|(kind, claim)| Some((kind, claim?)));
+        let maps = &mut self.programs.loaded.maps;
+        let mut expected = Vec::new();
+        if let Some((kind, claim)) = claimed {
+            let key = BindingKey::new(PORT, claim.address.octets());
+            let state = if claim.is_valid { State::Valid } else { State::Tentative };
+            let mac = case.frame.get(6..12).and_then(|mac| mac.try_into().ok()).unwrap_or_default();
+            expected.push((key.address, state.number(), kind.number(), mac));
+        }
+        match case.direction {
+            Direction::Ingress => {
+                let rows = maps.bindings().expect("the bindings");
+                let held: Vec<Told> = rows
+                    .iter()
+                    .map(|(key, held)| (key.address, held.state, held.origin, held.mac))
+                    .collect();
+                if held != expected {
+                    return Err(format!("bound: {held:02x?}, and not {expected:02x?}"));
+                }
+                for (key, _) in rows {
+                    maps.remove_binding(&key);
+                    self.programs.policy.released += 1;
+                }
+                self.told.extend(expected);
+            }
+            Direction::Egress => {
+                let held = maps.reserved().expect("the host's addresses");
+                let expected: Vec<_> =
+                    expected.iter().map(|(address, ..)| BindingKey::new(PORT, *address)).collect();
+                if held != expected {
+                    return Err(format!("reserved: {held:02x?}, and not {expected:02x?}"));
+                }
+                held.iter().for_each(|key| maps.unreserve(key));
+            }
+        }
+        Ok(())
+    }
+
+    /// The rings hold what was expected and nothing else.
+    fn drain(&mut self) {
+        let Programs { loaded, _runtime: runtime, .. } = &mut self.programs;
+        let (mut told, mut shown) = (Vec::new(), Vec::new());
+        runtime.block_on(async {
+            while told.len() < self.told.len() {
+                let events = loaded.events.next().await.expect("events");
+                told.extend(events.iter().map(|event| {
+                    let held = event.binding;
+                    (event.key.address, held.state, held.origin, held.mac)
+                }));
+            }
+            while shown.len() < self.shown.len() {
+                let samples = loaded.samples.next().await.expect("samples");
+                shown.extend(samples.iter().map(|sample| {
+                    let macs = [sample.destination_mac, sample.source_mac].concat();
+                    let observed = sample.observed == 1;
+                    (sample.direction, sample.reason, observed, sample.length as usize, macs)
+                }));
+            }
+        });
+        assert_eq!((&told, &shown), (&self.told, &self.shown));
+        self.told.clear();
+        self.shown.clear();
+    }
+
+    /// Nothing was counted elsewhere.
+    fn end(mut self) -> usize {
+        self.drain();
+        let ring = self.programs.loaded.maps.ring().expect("the ring's ledger");
+        let claimed = self.programs.loaded.maps.state(PORT).expect("the port").claimed;
+        assert_eq!((ring.wanted, ring.lost), (claimed, 0));
+        assert_eq!(claimed, self.programs.policy.released);
+        assert_eq!(self.programs.counters()[0].unsampled, 0, "each refused frame is shown");
+        self.ran
+    }
+}
+
+fn shown(case: &Case, reason: Reason, observed: bool) -> Shown {
+    let macs = case.frame.iter().take(12).copied().collect();
+    (case.direction as u8, reason.number(), observed, case.frame.len(), macs)
+}
+
+#[test]
+fn oracle_judge_and_programs_agree() -> anyhow::Result<()> {
+    let mut differential = Differential::new();
+    let found = kept()?.into_iter().chain(generate::corpus()?);
+    found.for_each(|case| differential.agree(&case));
+    let mut cases = generate::cases(generate::seed()?);
+    // `cargo xtask fuzz` gives a time instead of a number.
+    let time = env::var("NETMON_FUZZ_SECONDS").ok().map(|seconds| seconds.parse());
+    let time = time.transpose().context("NETMON_FUZZ_SECONDS: no number")?;
+    let start = Instant::now();
+    let is_over =
+        |ran| time.map_or(ran >= FRAMES, |seconds| start.elapsed() >= Duration::from_secs(seconds));
+    while !is_over(differential.ran) {
+        cases.by_ref().take(BATCH).for_each(|case| differential.agree(&case));
+    }
+    println!("{} frames in {:?}", differential.end(), start.elapsed());
+    Ok(())
+}
+
+#[test]
+fn a_planted_fault_is_found() {
+    let faults: [(&str, Fault); 5] = [
+        ("another MAC of the host", |policy| policy.host_mac = OTHER_MAC),
+        ("another mode", |policy| policy.mode = Mode::Observe.number()),
+        ("other services", |policy| policy.allowed ^= ALLOW_HOST_PORTS),
+        ("no quota", |policy| policy.quota = 0),
+        ("another link", |policy| policy.link += 1),
+    ];
+    for (name, fault) in faults {
+        let mut differential = Differential::new();
+        differential.fault = fault;
+        let found = generate::cases(1).take(FRAMES).any(|case| differential.check(&case).is_err());
+        assert!(found, "{name}");
+    }
+}
