@@ -6,6 +6,7 @@
 
 mod by_hand;
 mod error;
+mod identity;
 mod policy;
 mod reserved;
 mod resume;
@@ -17,10 +18,7 @@ use std::{
 };
 
 use glob::Pattern;
-use netmon_common::{
-    Mac,
-    abi::{Binding, BindingKey, PortPolicy},
-};
+use netmon_common::{Mac, abi::PortPolicy};
 use tracing::{debug, info, warn};
 
 use crate::{
@@ -35,6 +33,7 @@ use crate::{
     },
     links::{Bridge, Tap},
     policy::{Policies, Policy, PolicyChange},
+    time::Moment,
 };
 
 pub use self::error::PortError;
@@ -53,24 +52,10 @@ struct Port {
     tap: Tap,
     asked: Policy,
     policy: PortPolicy,
-    /// Its first epoch: what is older, a former TAP with this index has claimed. `None`: a former daemon's port.
-    born: Option<u16>,
+    /// When it began; zero for a former daemon's.
+    born: Moment,
     ingress: Ingress,
     egress: EgressState,
-}
-
-impl Port {
-    /// Whether a binding was counted as this port's when it was claimed. Epochs go round.
-    fn has_claimed(&self, binding: &Binding) -> bool {
-        self.born.is_none_or(|born| binding.epoch.wrapping_sub(born).cast_signed() >= 0)
-    }
-
-    /// Whether the index is another TAP's by now, and the link went with the port's own. A link that somebody
-    /// has detached from a TAP that is still the same is none of this: the status says so.
-    fn is_another(&self, tap: &Tap) -> bool {
-        let differs = self.tap.mac != tap.mac || self.tap.carrier_losses > tap.carrier_losses;
-        differs && self.ingress.link.info().is_ok_and(|info| info.interface == 0)
-    }
 }
 
 /// All TAPs, and those of them that are protected.
@@ -253,23 +238,6 @@ impl Ports {
         self.ports.get(&index).map(|port| port.tap.mac)
     }
 
-    /// Removes bindings that bind nobody any more, and gives their places back.
-    pub fn remove_bindings(&mut self, keys: &[(BindingKey, Binding)]) {
-        for (key, binding) in keys {
-            if !self.maps.remove_binding(key) {
-                continue;
-            }
-            let port = self.ports.get_mut(&binding.port);
-            if let Some(port) = port.filter(|port| port.has_claimed(binding)) {
-                port.policy.released += 1;
-                let (tap, index) = (&port.tap.name, binding.port);
-                if let Err(error) = self.maps.set_policy(index, &port.policy) {
-                    warn!("{tap}: {error}");
-                }
-            }
-        }
-    }
-
     fn find(&self, name: &Arc<str>) -> Result<&Tap, PortError> {
         let tap = self.taps.values().find(|tap| tap.name == *name);
         tap.ok_or_else(|| match nix::net::if_::if_nametoindex(name.as_ref()) {
@@ -291,6 +259,7 @@ impl Ports {
         let mut policy = policy::entry(&asked, &left.unwrap_or_default(), is_ordered);
         let is_same_guest = left.is_some() && self.is_same_guest(&policy, &asked, tap);
         self.describe(&mut policy, tap, is_same_guest);
+        let born = if left.is_some() { Moment::default() } else { Moment::now() };
         let entries = match left {
             Some(_) => self.maps.set_policy(index, &policy),
             None => self.maps.add_port(index, &policy),
@@ -304,8 +273,8 @@ impl Ports {
         let done = if left.is_some() { "taken over" } else { "attached" };
         info!(tap = %name, ifindex = index, hook = ingress.hook().name(), "{done}");
         self.serial += 1;
-        let (serial, born) = (self.serial, left.is_none().then_some(policy.epoch));
-        let (up, tap, egress) = (tap.up, tap.clone(), EgressState::Pending);
+        let (serial, egress) = (self.serial, EgressState::Pending);
+        let (up, tap) = (tap.up, tap.clone());
         let port = Port { serial, tap, asked, policy, born, ingress, egress };
         self.attacher.attach(Job { tap: Arc::clone(&name), index, port: serial });
         self.refused.remove(&index);

@@ -107,10 +107,7 @@ fn one_of_several_queues_is_removed_when_the_last_is_closed() -> anyhow::Result<
 fn what_makes_taps_can_do_nothing_else_and_has_no_life_of_its_own() -> anyhow::Result<()> {
     let host = Host::new()?;
     let mut daemon = Daemon::start(&host, "")?;
-    let pid = daemon.pid();
-    let maker = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
-    let maker =
-        Pid::from_raw(maker.trim().parse().with_context(|| format!("one child: {maker:?}"))?);
+    let maker = daemon.child("netmon-taps")?;
     let status = fs::read_to_string(format!("/proc/{maker}/status"))?;
     for line in [
         "Name:\tnetmon-taps",
@@ -135,11 +132,10 @@ fn what_makes_taps_can_do_nothing_else_and_has_no_life_of_its_own() -> anyhow::R
     daemon.signal(Signal::SIGTERM)?;
     daemon.wait()?;
     let daemon = Daemon::start(&host, "")?;
-    let pid = daemon.pid();
-    let maker = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+    let maker = daemon.child("netmon-taps")?;
     daemon.signal(Signal::SIGKILL)?;
     wait::until("the end of the process that makes TAPs", || {
-        let status = fs::read_to_string(format!("/proc/{}/status", maker.trim()));
+        let status = fs::read_to_string(format!("/proc/{maker}/status"));
         Ok(status.is_ok_and(|status| !status.contains("State:\tZ")).then_some(()).xor(Some(())))
     })
 }
