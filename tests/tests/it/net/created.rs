@@ -10,10 +10,7 @@ use netmon_tests::{
     tap::Tap,
     wait,
 };
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use nix::sys::signal::{Signal, kill};
 
 use super::{bad_input::refuses, confined, drops, endpoints};
 
