@@ -181,8 +181,14 @@ impl Daemon {
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let inputs = tokio::select! {
-                // Links first: what a new TAP's guest says in the meantime is for its program.
+                // In order of urgency. The clock comes first because it is due four times a second only, and no
+                // flood of news or commands must keep it from reading anew what got lost. Then links: what a
+                // new TAP's guest says in the meantime is for its program.
                 biased;
+                _ = clock.tick() => {
+                    self.tick(&links).await;
+                    Vec::new()
+                }
                 news = links.next() => self.heard(news?, &links).await,
                 done = egress_done.recv() => {
                     self.egress(done.context("the egress thread ended")?, &links).await;
@@ -199,10 +205,6 @@ impl Daemon {
                     for sample in batch? {
                         self.drops.tell(&sample, self.ports.name(sample.interface));
                     }
-                    Vec::new()
-                }
-                _ = clock.tick() => {
-                    self.tick(&links).await;
                     Vec::new()
                 }
             };

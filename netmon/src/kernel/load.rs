@@ -17,7 +17,7 @@ use crate::{
         events::Records,
         layout,
         maps::{Maps, MapsError},
-        pins::{Pins, PinsError},
+        pins::{MAPS, Pins, PinsError},
         syscall,
     },
 };
@@ -27,10 +27,6 @@ static OBJECT: &[u8] = include_bytes_aligned!(env!(
     "NETMON_BPF",
     "netmon embeds its BPF programs: build it with `cargo xtask build`, which compiles them first"
 ));
-
-/// The maps that are pinned: all there are.
-pub(super) const MAPS: [&str; 8] =
-    ["PORTS", "PORT_STATE", "BINDINGS", "RESERVED", "COUNTERS", "EVENTS", "SAMPLES", "RING"];
 
 /// The ingress program.
 pub const XDP: &str = "guest_to_host";
