@@ -28,7 +28,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     api::{self, Feeds},
-    command::{Command, PortStatus},
+    command::Command,
     config::{Options, Source},
     drops::DropFeed,
     endpoints::{Due, EndpointTable, Input},
@@ -46,6 +46,7 @@ use crate::{
     notify::{self, ServiceManager},
     ports::{PortError, Ports},
     probe::Prober,
+    report::PortStatus,
     socket,
     time::Moment,
     view::{self, Publisher},

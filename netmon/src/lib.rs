@@ -30,6 +30,7 @@ pub mod notify;
 pub mod policy;
 pub mod ports;
 pub mod probe;
+pub mod report;
 mod socket;
 pub mod taps;
 pub mod time;

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use nix::errno::Errno;
 
 use crate::{
-    command::{self, Command, Commands, PolicyOrder, PortStatus, Protection},
+    command::{self, Command, Commands},
     kernel::tap::{MakerError, NoName, TapMaker, TapName},
     policy::PolicyChange,
+    policy::PolicyOrder,
     ports::PortError,
+    report::{PortStatus, Protection},
 };
 
 /// A TAP that is asked for.

@@ -16,9 +16,10 @@ use super::{
     watch::{BUFFER, feed, first},
 };
 use crate::{
-    command::{self, Command, Commands, PolicyOrder},
+    command::{self, Command, Commands},
     kernel::{privilege, tap::TapMaker},
     policy::PolicyChange,
+    policy::PolicyOrder,
     taps::{TapOrder, Taps},
 };
 

@@ -8,11 +8,11 @@ use tonic::{Code, Status};
 
 use super::{names::NotOne, policy};
 use crate::{
-    command::{Counters, EgressHook, IngressHook, PortStatus, Protection},
     drops::{Ipv6, Refused},
     endpoints::{Change, Endpoint, State},
     kernel::{attach::AttachError, privilege::Level},
     ports::PortError,
+    report::{Counters, EgressHook, IngressHook, PortStatus, Protection},
     taps::TapError,
     view::Revision,
 };

@@ -18,7 +18,6 @@ use nix::net::if_::if_indextoname;
 use tokio::sync::mpsc;
 
 use crate::{
-    command::{EgressHook, IngressHook},
     crash,
     kernel::{
         adopt::{self, Action, Found},
@@ -26,6 +25,7 @@ use crate::{
         load::{CLASSIFIER, LoadedProgram},
         pins::{PinnedLink, Pins, PinsError},
     },
+    report::{EgressHook, IngressHook},
 };
 
 /// A hook refuses our program.

@@ -10,8 +10,8 @@ use netmon_common::{
 
 use super::{EgressState, Port, PortError, Ports, policy::first_mac};
 use crate::{
-    command::{CounterRow, Counters, PortStatus, Protection},
     kernel::attach::Egress,
+    report::{CounterRow, Counters, PortStatus, Protection},
 };
 
 impl Ports {

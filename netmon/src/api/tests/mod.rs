@@ -14,12 +14,14 @@ use tokio::{
 
 use super::Feeds;
 use crate::{
-    command::{Command, CounterRow, Counters, IngressHook, PolicyOrder, PortStatus, Protection},
+    command::Command,
     drops::DropFeed,
     endpoints::{EndpointTable, Input},
     kernel::tap::TapMaker,
     policy::Policy,
+    policy::PolicyOrder,
     ports::PortError,
+    report::{CounterRow, Counters, IngressHook, PortStatus, Protection},
     time::Moment,
     view::{self, Publisher},
 };
