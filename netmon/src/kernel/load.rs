@@ -128,6 +128,9 @@ pub fn load(mut pins: Option<&mut Pins>) -> Result<Loaded, LoadError> {
     for map in pins.iter().flat_map(|_| MAPS) {
         loader.map_pin_path(map, pins.map(|pins| pins.map(map)).unwrap_or_default());
     }
+    if let Some(ports) = crash::ports() {
+        loader.map_max_entries("PORTS", ports);
+    }
     let object = loader.load(OBJECT);
     let mut object =
         object.map_err(|error| permission(&error).unwrap_or(LoadError::Object(error)))?;
