@@ -5,6 +5,7 @@
 //! commands, the clock. So there is no lock and no order to get wrong. What leaves it is the
 //! [`view`] that readers see.
 
+mod chains;
 mod commands;
 
 use std::{
@@ -26,6 +27,7 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 
+use self::chains::Chains;
 use crate::{
     api::{self, Feeds},
     command::Command,
@@ -100,6 +102,7 @@ pub async fn run(
     let (commands, asked) = mpsc::channel(limits::QUEUE);
     info!(socket = %options.socket.display(), bpffs = %options.bpffs.display(), "netmon {}", env!("CARGO_PKG_VERSION"));
     let drops = DropFeed::new();
+    let chain_reader = chains.as_ref().map(ChainReader::ended).transpose()?;
     let daemon = Daemon {
         options: options.clone(),
         source,
@@ -113,10 +116,9 @@ pub async fn run(
         is_adopted: false,
         reconciled: None,
         links_read: None,
-        chains,
+        chains: chains.map(Chains::new),
         manager: ServiceManager::default(),
     };
-    let chain_reader = daemon.chains.as_ref().map(ChainReader::ended).transpose()?;
 
     let (stop, stopped) = oneshot::channel::<()>();
     let feeds = Feeds { view, drops };
@@ -164,7 +166,7 @@ struct Daemon {
     /// When all links were looked at; `None`: it is to be done.
     links_read: Option<Instant>,
     /// `None`: this kernel has no TCX.
-    chains: Option<ChainReader>,
+    chains: Option<Chains>,
     manager: ServiceManager,
 }
 

@@ -82,20 +82,19 @@ impl Daemon {
         }
     }
 
-    async fn status(&self, links: &Links) -> Vec<PortStatus> {
+    async fn status(&mut self, links: &Links) -> Vec<PortStatus> {
         let mut filters = BTreeMap::new();
         for index in self.ports.clsact_ports() {
             // Gone meanwhile: then there are none.
             filters.insert(index, links.egress_filters(index).await.unwrap_or_default());
         }
-        let reader = self.chains.as_ref();
-        let chains =
-            reader.map(|chains| self.ports.tcx_ports().map(|index| (index, chains.egress(index))));
-        self.ports.status(&filters, &chains.into_iter().flatten().collect())
+        let none = BTreeMap::new();
+        let chains = self.chains.as_mut().map(|chains| chains.look(&self.ports.tcx_ports()));
+        self.ports.status(&filters, chains.unwrap_or(&none))
     }
 
     async fn reply_status(
-        &self,
+        &mut self,
         index: u32,
         reply: oneshot::Sender<Result<PortStatus, PortError>>,
         links: &Links,

@@ -1,6 +1,10 @@
 //! What protects each port, read back from the kernel, and what became of its frames.
 
-use std::{collections::BTreeMap, io, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    sync::Arc,
+};
 
 use netmon_common::{
     Kind, Reason,
@@ -55,9 +59,9 @@ impl Ports {
     }
 
     /// The ports whose egress program is in a TCX chain.
-    pub fn tcx_ports(&self) -> impl Iterator<Item = u32> {
+    pub fn tcx_ports(&self) -> BTreeSet<u32> {
         let is_tcx = |port: &Port| matches!(port.egress, EgressState::On(Egress::Tcx(_)));
-        self.ports.iter().filter(move |(_, port)| is_tcx(port)).map(|(index, _)| *index)
+        self.ports.iter().filter(|(_, port)| is_tcx(port)).map(|(index, _)| *index).collect()
     }
 
     /// How many TAPs are protected.
