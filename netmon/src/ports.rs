@@ -6,6 +6,7 @@
 
 mod error;
 mod policy;
+mod repair;
 mod reserved;
 mod resume;
 mod status;
@@ -42,7 +43,11 @@ pub use self::error::PortError;
 enum EgressState {
     Pending,
     On(Egress),
-    Refused(AttachError),
+    Refused {
+        error: AttachError,
+        /// A job is under way.
+        is_asked_again: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -54,6 +59,8 @@ struct Port {
     policy: PortPolicy,
     ingress: Ingress,
     egress: EgressState,
+    /// That its XDP program was taken away and cannot be put back was said.
+    is_beyond_repair: bool,
 }
 
 /// All TAPs, and those of them that are protected.
@@ -82,6 +89,8 @@ pub struct Ports {
     epoch: u16,
     /// Ports that there have been.
     serial: u64,
+    /// That pins are gone and cannot be made again was said.
+    is_unpinned: bool,
 }
 
 impl Ports {
@@ -117,6 +126,7 @@ impl Ports {
             refused: BTreeMap::new(),
             epoch,
             serial: 0,
+            is_unpinned: false,
         }
     }
 
@@ -249,8 +259,10 @@ impl Ports {
                 EgressState::On(egress)
             }
             Err(error) => {
-                warn!("{}: host to guest is not confined: {error}", port.tap.name);
-                EgressState::Refused(error)
+                if !matches!(port.egress, EgressState::Refused { .. }) {
+                    warn!("{}: host to guest is not confined: {error}", port.tap.name);
+                }
+                EgressState::Refused { error, is_asked_again: false }
             }
         };
     }
@@ -316,11 +328,12 @@ impl Ports {
         info!(tap = %name, ifindex = index, hook = ingress.hook().name(), "{done}");
         self.serial += 1;
         let (serial, egress) = (self.serial, EgressState::Pending);
-        let port = Port { serial, tap: tap.clone(), asked, policy, ingress, egress };
+        let (tap, up) = (tap.clone(), tap.up);
+        let port = Port { serial, tap, asked, policy, ingress, egress, is_beyond_repair: false };
         self.attacher.attach(Job { tap: Arc::clone(&name), index, port: serial });
         self.refused.remove(&index);
         self.ports.insert(index, port);
-        Ok(Input::Port { index, name, epoch: policy.epoch, up: tap.up })
+        Ok(Input::Port { index, name, epoch: policy.epoch, up })
     }
 
     fn changed(&mut self, tap: Tap) -> Vec<Input> {

@@ -30,6 +30,7 @@ use crate::{
     kernel::{
         link::{Hook, Link},
         load::MAPS,
+        instance::is_bpffs,
         syscall,
     },
 };
@@ -51,6 +52,9 @@ pub enum PinsError {
     /// Made in another network namespace.
     #[error("{}: protects the TAPs of another network namespace (choose another --bpffs for this one)", .0.display())]
     Elsewhere(PathBuf),
+    /// They were there a moment ago.
+    #[error("{}: its BPF filesystem is not mounted any more (mount it again; netmon then pins again)", .0.display())]
+    Unmounted(PathBuf),
     /// Something else.
     #[error("{}: {source}", path.display())]
     Io {
@@ -260,14 +264,22 @@ impl Pins {
     }
 
     /// Makes the directories anew, where somebody has removed them.
-    pub fn restore_directories(&self) -> io::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// The BPF filesystem is gone, or the kernel refuses.
+    pub fn restore_directories(&self) -> Result<(), PinsError> {
+        let parent = self.root.ancestors().find(|parent| parent.exists()).unwrap_or(&self.root);
+        if !is_bpffs(parent).map_err(at(parent))? {
+            return Err(PinsError::Unmounted(self.root.clone()));
+        }
         let mut directories = directories();
         directories.recursive(true);
-        for name in ["maps", "programs", "links"] {
-            directories.create(self.root.join(name))?;
+        for name in ["maps", "programs", "links", &namespace()?] {
+            let path = self.root.join(name);
+            directories.create(&path).map_err(at(&path))?;
         }
-        let namespace = namespace().map_err(io::Error::other)?;
-        directories.create(self.root.join(namespace))
+        Ok(())
     }
 }
 

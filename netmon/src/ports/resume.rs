@@ -8,8 +8,7 @@ use tracing::{debug, warn};
 use super::{EgressState, Ports};
 use crate::{
     kernel::{
-        attach::{self, Egress},
-        link::Hook,
+        attach,
         load::{CLASSIFIER, XDP},
         pins::Pins,
     },
@@ -65,27 +64,5 @@ impl Ports {
         pins.finish([XDP, CLASSIFIER], |index| self.ports.contains_key(&index));
         debug!("all is taken over that a former daemon has left");
         true
-    }
-
-    /// Pins again what somebody has unpinned: enforcement must not end with the daemon.
-    pub fn restore_pins(&self) {
-        let pins = self.pins();
-        for port in self.ports.values() {
-            let index = port.tap.index;
-            let mut links = vec![(port.ingress.hook, &port.ingress.link)];
-            if let EgressState::On(Egress::Tcx(link)) = &port.egress {
-                links.push((Hook::TcxEgress, link));
-            }
-            for (hook, link) in links.into_iter().filter(|(hook, _)| !pins.has_link(index, *hook)) {
-                let pinned =
-                    pins.restore_directories().map_err(|error| error.to_string()).and_then(|()| {
-                        pins.pin_link(index, hook, link).map_err(|error| error.to_string())
-                    });
-                match pinned {
-                    Ok(()) => warn!("{}: its link's pin was gone; pinned again", port.tap.name),
-                    Err(error) => warn!("{}: cannot pin its link again: {error}", port.tap.name),
-                }
-            }
-        }
     }
 }

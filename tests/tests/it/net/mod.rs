@@ -6,6 +6,7 @@ mod burst;
 mod confine;
 mod discover;
 mod evasion;
+mod faults;
 mod foreign;
 mod life;
 mod neighbors;
