@@ -15,8 +15,8 @@ use std::{
 
 use anyhow::Context as _;
 use nix::{
-    poll::{PollFd, PollFlags, PollTimeout, poll},
     fcntl::OFlag,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
     unistd::pipe2,
 };
 

@@ -26,7 +26,8 @@ pub fn detach(path: &Path) -> anyhow::Result<()> {
     // The path's address, in a word; then the descriptor and flags, both zero.
     let open = [name.as_ptr() as u64, 0];
     // SAFETY: the attributes of BPF_OBJ_GET are these 16 bytes, and the name outlives the call.
-    let fd = unsafe { libc::syscall(libc::SYS_bpf, BPF_OBJ_GET, open.as_ptr(), size_of_val(&open)) };
+    let fd =
+        unsafe { libc::syscall(libc::SYS_bpf, BPF_OBJ_GET, open.as_ptr(), size_of_val(&open)) };
     let fd = i32::try_from(fd)?;
     if fd < 0 {
         return Err(io::Error::last_os_error()).with_context(|| path.display().to_string());

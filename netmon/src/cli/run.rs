@@ -120,7 +120,11 @@ fn start_log(format: Log) -> Result<(), Failure> {
         EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env().map_err(
             |error| Failure::Usage(format!("RUST_LOG: {error} (as in RUST_LOG=netmon=debug)")),
         )?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        // It would say so on stderr again, and panic where the disk behind that is full.
+        .log_internal_errors(false);
     match format {
         // NO_COLOR is respected there.
         Log::Text => log.with_target(false).with_ansi(io::stderr().is_terminal()).init(),

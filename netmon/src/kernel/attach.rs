@@ -35,7 +35,7 @@ pub enum AttachError {
     Gone,
     /// Somebody else's XDP program is on it.
     #[error(
-        "a foreign XDP program is on it (ip link set dev {tap} xdp off, then netmon attach {tap})"
+        "a foreign XDP program is on it (ip link set dev {tap} xdp off, or who holds its BPF link lets go; then netmon attach {tap})"
     )]
     Foreign {
         /// The TAP.

@@ -28,9 +28,9 @@ use tracing::{info, warn};
 use crate::{
     crash,
     kernel::{
+        instance::is_bpffs,
         link::{Hook, Link},
         load::MAPS,
-        instance::is_bpffs,
         syscall,
     },
 };

@@ -1,7 +1,6 @@
 //! Somebody takes away what netmon stands on: its hooks, its pins, its messages.
 
 use std::{
-
     io::{Read as _, Write as _},
     net::{SocketAddrV6, TcpListener, TcpStream},
     path::PathBuf,
@@ -58,7 +57,7 @@ fn a_program_that_somebody_detaches_is_missed_at_once_and_put_back() -> anyhow::
         pins::detach(hook)?;
         let status = daemon.json("status")?;
         assert_eq!(status[0]["protection"], "partial", "{status}");
-        assert!(status[0]["problem"].to_string().contains(sentence), "{status}");
+        assert!(status[0]["why"].to_string().contains(sentence), "{status}");
         confined(&daemon, "tap0")?;
         assert!(since.elapsed() < RECONCILE + SLACK, "{:?}", since.elapsed());
         assert!(daemon.log().contains(sentence), "{}", daemon.log());
@@ -92,7 +91,7 @@ fn nothing_is_doubled_where_another_bpffs_hides_the_pins() -> anyhow::Result<()>
         let mut blind = Daemon::start(&host, "")?;
         let status = blind.json("status")?;
         assert_eq!(status[0]["protection"], "unprotected", "{status}");
-        assert!(status[0]["problem"].to_string().contains("foreign XDP program"), "{status}");
+        assert!(status[0]["why"].to_string().contains("foreign XDP program"), "{status}");
         assert_eq!(egress_programs(&host, "tap0")?, 1);
         killed(&mut blind)?;
         run(&host, "umount /sys/fs/bpf")?;
@@ -223,8 +222,7 @@ fn a_connection_outlives_twenty_deaths_of_the_daemon_and_an_upgrade() -> anyhow:
         let (stream, _) = listener.accept()?;
         std::io::copy(&mut &stream, &mut &stream)
     });
-    let mut stream =
-        host.run(|| Ok(TcpStream::connect_timeout(&to.into(), wait::PATIENCE)?))?;
+    let mut stream = host.run(|| Ok(TcpStream::connect_timeout(&to.into(), wait::PATIENCE)?))?;
     stream.set_read_timeout(Some(wait::PATIENCE))?;
     for life in 0..20 {
         killed(&mut daemon)?;
