@@ -150,7 +150,7 @@ impl Ports {
         // A refusal is tried again when the TAP changes, and every time all of them are looked at.
         if !self.is_wanted(&tap) {
             // A former daemon was told to protect it.
-            if self.released.contains(&index) || !self.is_left(index) {
+            if self.released.contains(&index) || !self.is_left(index).unwrap_or_default() {
                 return Vec::new();
             }
             self.forced.insert(index);
@@ -304,7 +304,7 @@ impl Ports {
     fn protect(&mut self, tap: &Tap) -> Result<Input, PortError> {
         let (index, name) = (tap.index, Arc::clone(&tap.name));
         let at = |source| PortError::Maps { tap: Arc::clone(&name), source };
-        let left = self.left(tap);
+        let left = self.left(tap)?;
         // What a former daemon was told goes on.
         if let Some(kept) = left.as_ref().and_then(Policy::kept) {
             self.ordered.entry(index).or_insert(kept.into());
@@ -323,7 +323,12 @@ impl Ports {
             let refused = |source| PortError::Refused { tap: Arc::clone(&name), source };
             attach::ingress(&self.xdp, &self.pins(), &name, index).map_err(refused)
         });
-        let ingress = ingress.inspect_err(|_| self.maps.remove_port(index))?;
+        // What a former daemon left may still hold the TAP, and goes by its entries.
+        let ingress = ingress.inspect_err(|_| {
+            if left.is_none() {
+                self.maps.remove_port(index);
+            }
+        })?;
         let done = if left.is_some() { "taken over" } else { "attached" };
         info!(tap = %name, ifindex = index, hook = ingress.hook().name(), "{done}");
         self.serial += 1;

@@ -8,6 +8,7 @@ use std::{
 };
 
 use glob::Pattern;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use super::failure::Failure;
@@ -88,6 +89,7 @@ enum Log {
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     start_log(args.log)?;
+    raise_limit();
     let taps = Some(args.taps).filter(|taps| !taps.is_empty());
     let Args { mode, profile, socket, bpffs, detach_on_exit, .. } = args;
     let timers = Timers { reachable: args.reachable_time, expire: args.expire };
@@ -113,6 +115,15 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     // What has not ended by now never will.
     runtime.shutdown_timeout(daemon::DRAIN);
     result.map_err(|error| Failure::Failed(format!("{error:#}")))
+}
+
+/// Each TAP takes two descriptors, and 1,024, as many a system gives at first, are for 500.
+fn raise_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
+    if let Err(error) = raised {
+        tracing::warn!("limit of open files: {error}");
+    }
 }
 
 fn start_log(format: Log) -> Result<(), Failure> {

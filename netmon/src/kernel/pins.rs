@@ -193,7 +193,7 @@ impl Pins {
         let places =
             sets.flat_map(|set| hooks.iter().map(move |hook| (*hook, place(set, index, *hook))));
         let mut places = places.filter(|(_, path)| path.exists());
-        places.next().map(|(hook, path)| PinnedLink { link: Link::open(&path).ok(), path, hook })
+        places.next().map(|(hook, path)| PinnedLink { link: Link::open(&path), path, hook })
     }
 
     /// Pins a link.
@@ -286,8 +286,8 @@ impl Pins {
 /// What is pinned where a link should be.
 #[derive(Debug)]
 pub struct PinnedLink {
-    /// The link, if it is one.
-    pub link: Option<Link>,
+    /// The link, if it is one and can be had.
+    pub link: io::Result<Link>,
     /// Where it is pinned.
     pub path: PathBuf,
     /// The hook that this place is for.

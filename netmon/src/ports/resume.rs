@@ -1,14 +1,14 @@
 //! What a former daemon has left: its ports go on as they were, with their bindings, counters and ages.
 
-use std::sync::{PoisonError, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLockReadGuard};
 
 use netmon_common::abi::PortPolicy;
 use tracing::{debug, warn};
 
-use super::{EgressState, Ports};
+use super::{EgressState, Port, PortError, Ports};
 use crate::{
     kernel::{
-        attach,
+        attach::{self, AttachError},
         load::{CLASSIFIER, XDP},
         pins::Pins,
     },
@@ -24,15 +24,19 @@ impl Ports {
     }
 
     /// Whether a former daemon protected this TAP, whatever the globs say now.
-    pub(super) fn is_left(&self, index: u32) -> bool {
+    pub(super) fn is_left(&self, index: u32) -> Result<bool, AttachError> {
         attach::is_held(&self.xdp, &self.pins(), index)
     }
 
     /// The policy that a former daemon left for this very TAP.
-    pub(super) fn left(&self, tap: &Tap) -> Option<PortPolicy> {
-        if !self.is_left(tap.index) || self.maps.state(tap.index).is_none() {
-            return None;
-        }
+    pub(super) fn left(&self, tap: &Tap) -> Result<Option<PortPolicy>, PortError> {
+        let refused = |source| PortError::Refused { tap: Arc::clone(&tap.name), source };
+        let is_left = self.is_left(tap.index).map_err(refused)?;
+        Ok(if is_left { self.left_policy(tap) } else { None })
+    }
+
+    fn left_policy(&self, tap: &Tap) -> Option<PortPolicy> {
+        self.maps.state(tap.index)?;
         let mut policy = self.maps.policy(tap.index)?;
         // A daemon that dies between the removal of a binding and the note of it leaves a place taken.
         for _ in 0..COUNTS {
@@ -51,6 +55,11 @@ impl Ports {
     /// it was done.
     pub fn finish_adoption(&mut self) -> bool {
         if self.ports.values().any(|port| matches!(port.egress, EgressState::Pending)) {
+            return false;
+        }
+        // What could not be taken over for now is not to be removed: it holds its TAP.
+        let lacks = |port: &Port| matches!(&port.egress, EgressState::Refused { error, .. } if error.is_lack());
+        if self.refused.values().any(PortError::is_lack) || self.ports.values().any(lacks) {
             return false;
         }
         let stale = self.maps.ports().unwrap_or_else(|error| {

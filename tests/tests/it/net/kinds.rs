@@ -73,6 +73,8 @@ fn a_frame_that_a_tap_does_not_take_is_judged_and_goes_nowhere() -> anyhow::Resu
     let daemon = Daemon::start(&host, "")?;
     let tap = up(&host, "tap0")?;
     confined(&daemon, "tap0")?;
+    tap.send(&advertisement(GUEST).bytes())?;
+    daemon.wait_json("endpoints", |rows| (rows.len() == 1).then_some(()))?;
     let witness = Witness::new(&host, tap.index)?;
     host.ip("link set tap0 down")?;
     // The witness is told once that its interface is down.

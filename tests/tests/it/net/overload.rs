@@ -17,8 +17,8 @@ use netmon_tests::{
 use nix::sys::signal::Signal;
 
 use super::{
-    attack::{forbidden, protected, under_attack},
-    confined, up,
+    attack::{forbidden, killed, protected, under_attack},
+    confined, endpoints, up,
 };
 
 /// A connection to the daemon's socket, past the command line.
@@ -63,39 +63,74 @@ fn who_speaks_while_the_daemon_stands_still_is_listed_when_it_goes_on() -> anyho
     Ok(())
 }
 
+/// How many descriptors the daemon may have.
+fn limit(daemon: &Daemon<'_>, descriptors: u32) -> anyhow::Result<()> {
+    let mut command = std::process::Command::new("prlimit");
+    command.args(["--pid", &daemon.pid().to_string(), &format!("--nofile={descriptors}:")]);
+    succeed(&mut command).map(drop)
+}
+
 #[test]
-fn clients_that_use_up_all_descriptors_stop_nothing_but_clients() -> anyhow::Result<()> {
+fn without_a_descriptor_left_all_goes_on_and_the_new_waits() -> anyhow::Result<()> {
     let host = Host::new()?;
-    let mut command = host.command("prlimit");
-    command.arg("--nofile=128:128").arg(binary()).arg("run");
-    let daemon = Daemon::of(&host, command)?;
-    let tap = up(&host, "tap0")?;
-    confined(&daemon, "tap0")?;
-    tap.send(&advertisement(GUEST).bytes())?;
+    let (tap, daemon) = protected(&host)?;
     let watch = daemon.lines("watch")?;
     watch.find("the guest", |line| line.contains("fe80::2").then_some(()))?;
-    netmon_tests::guest::wait_for_dad(&host, "tap0")?;
     under_attack(&host, &tap, || {
-        // More than it has descriptors for, who do not go away; some have nonsense to say.
-        let clients: Vec<_> = (0..200)
-            .map_while(|number| {
-                let mut client = connect(&daemon).ok()?;
-                client.set_nonblocking(true).ok()?;
-                let _full =
-                    client.write(if number % 4 == 0 { b"GET / HTTP/1.1\r\n\r\n" } else { b"" });
-                Some(client)
-            })
-            .collect();
-        let taken = || anyhow::Ok(fs::read_dir(format!("/proc/{}/fd", daemon.pid()))?.count());
-        wait::until("no descriptor to be left", || Ok((taken()? >= 128).then_some(())))?;
+        limit(&daemon, 3)?;
+        // Who does not go away, and has nonsense to say.
+        let clients = (0..50).map(|_| {
+            let mut client = connect(&daemon)?;
+            client.write_all(b"GET / HTTP/1.1\r\n\r\n")?;
+            Ok(client)
+        });
+        let clients = clients.collect::<anyhow::Result<Vec<_>>>()?;
         let _late = up(&host, "tap1")?;
         wait::until("a refusal", || {
             Ok(daemon.log().contains("tap1: XDP: Too many open files").then_some(()))
         })?;
-        tap.send(&advertisement(std::net::Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 3)).bytes())?;
+        let news = std::net::Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 3);
+        tap.send(&advertisement(news).bytes())?;
         watch.find("the guest's news", |line| line.contains("fe80::3").then_some(()))?;
+        limit(&daemon, 1024)?;
+        confined(&daemon, "tap1")?;
         drop(clients);
-        confined(&daemon, "tap1")
+        Ok(())
+    })
+}
+
+/// A link that cannot be opened is not taken for one that is of no use.
+#[test]
+fn a_daemon_that_has_too_few_descriptors_for_what_was_left_lets_go_of_nothing() -> anyhow::Result<()>
+{
+    const TAPS: usize = 20;
+    let host = Host::new()?;
+    let (tap, mut daemon) = protected(&host)?;
+    let _taps =
+        (1..TAPS).map(|n| up(&host, &format!("tap{n}"))).collect::<anyhow::Result<Vec<_>>>()?;
+    for number in 1..TAPS {
+        confined(&daemon, &format!("tap{number}"))?;
+    }
+    let is_held =
+        || anyhow::Ok(host.ip("-d link show type tun")?.matches("prog/xdp").count() == TAPS);
+    under_attack(&host, &tap, || {
+        killed(&mut daemon)?;
+        // It needs some 30 for itself, and none is left for clients.
+        let mut command = host.command("prlimit");
+        command.arg("--nofile=40:40").arg(binary()).arg("run");
+        let mut poor = Daemon::spawn_command(&host, command)?;
+        wait::until("the last TAP", || {
+            Ok(poor.log().contains("tap19: the pinned link: Too many open files").then_some(()))
+        })?;
+        anyhow::ensure!(is_held()?, "{}", poor.log());
+        killed(&mut poor)?;
+        anyhow::ensure!(is_held()?, "{}", poor.log());
+        daemon = Daemon::start(&host, "")?;
+        for number in 0..TAPS {
+            confined(&daemon, &format!("tap{number}"))?;
+        }
+        assert_eq!(endpoints(&daemon)?, ["tap0 fe80::2 reachable"]);
+        Ok(())
     })
 }
 
