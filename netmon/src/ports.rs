@@ -4,6 +4,7 @@
 //! the slow egress attach is a thread's (`kernel/attach.rs`), whose answer comes back as
 //! [`Ports::egress_done`].
 
+mod by_name;
 mod error;
 mod policy;
 mod repair;
@@ -212,42 +213,6 @@ impl Ports {
         inputs
     }
 
-    /// Protects a TAP by name, whatever the globs say. Done at once but for the egress side.
-    ///
-    /// # Errors
-    ///
-    /// There is no such TAP, or a hook or a table refuses.
-    pub fn attach(&mut self, name: &Arc<str>) -> Result<(u32, Vec<Input>), PortError> {
-        let tap = self.find(name)?.clone();
-        self.released.remove(&tap.index);
-        self.forced.insert(tap.index);
-        if self.ports.contains_key(&tap.index) {
-            return Ok((tap.index, Vec::new()));
-        }
-        match self.protect(&tap) {
-            Ok(input) => Ok((tap.index, vec![input])),
-            Err(error) => {
-                self.forced.remove(&tap.index);
-                Err(error)
-            }
-        }
-    }
-
-    /// Takes the programs off a TAP. It stays so until it is attached again, or made anew.
-    ///
-    /// # Errors
-    ///
-    /// There is no such TAP, or it is not attached.
-    pub fn detach(&mut self, name: &Arc<str>) -> Result<Vec<Input>, PortError> {
-        let index = self.find(name)?.index;
-        if !self.ports.contains_key(&index) {
-            return Err(PortError::NotAttached(Arc::clone(name)));
-        }
-        self.forced.remove(&index);
-        self.released.insert(index);
-        Ok(self.release(index))
-    }
-
     /// The thread has done a job. A port that is gone, or another under the same index, has no use for it:
     /// dropped, it is detached.
     pub fn egress_done(&mut self, (job, result): Done) {
@@ -291,14 +256,6 @@ impl Ports {
                 }
             }
         }
-    }
-
-    fn find(&self, name: &Arc<str>) -> Result<&Tap, PortError> {
-        let tap = self.taps.values().find(|tap| tap.name == *name);
-        tap.ok_or_else(|| match nix::net::if_::if_nametoindex(name.as_ref()) {
-            Ok(_) => PortError::NotTap(Arc::clone(name)),
-            Err(_) => PortError::NotFound(Arc::clone(name)),
-        })
     }
 
     fn protect(&mut self, tap: &Tap) -> Result<Input, PortError> {

@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use netmon_tests::{
     daemon::{Daemon, binary},
     frame::{GUEST, advertisement},
+    guest::wait_for_dad,
     host::{Host, succeed},
     wait,
 };
@@ -21,9 +22,11 @@ use super::{
     confined, endpoints, up,
 };
 
+const SOCKET: &str = "/run/netmon/netmon.sock";
+
 /// A connection to the daemon's socket, past the command line.
 fn connect(daemon: &Daemon<'_>) -> anyhow::Result<UnixStream> {
-    let path = format!("/proc/{}/root/run/netmon/netmon.sock", daemon.pid());
+    let path = format!("/proc/{}/root{SOCKET}", daemon.pid());
     UnixStream::connect(&path).context(path)
 }
 
@@ -110,6 +113,7 @@ fn a_daemon_that_has_too_few_descriptors_for_what_was_left_lets_go_of_nothing() 
         (1..TAPS).map(|n| up(&host, &format!("tap{n}"))).collect::<anyhow::Result<Vec<_>>>()?;
     for number in 1..TAPS {
         confined(&daemon, &format!("tap{number}"))?;
+        wait_for_dad(&host, &format!("tap{number}"))?;
     }
     let is_held =
         || anyhow::Ok(host.ip("-d link show type tun")?.matches("prog/xdp").count() == TAPS);
@@ -212,7 +216,7 @@ fn what_is_printed_with_a_full_disk_ends_nothing() -> anyhow::Result<()> {
     let tap = up(&host, "tap0")?;
     confined(&daemon, "tap0")?;
     tap.send(&advertisement(GUEST).bytes())?;
-    netmon_tests::guest::wait_for_dad(&host, "tap0")?;
+    wait_for_dad(&host, "tap0")?;
     succeed(host.command("test").args(["-c", "/dev/full"]))?;
     under_attack(&host, &tap, || {
         daemon.wait_json("endpoints", |rows| (rows.len() == 1).then_some(()))
