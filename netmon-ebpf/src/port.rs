@@ -75,7 +75,7 @@ impl Port {
     pub(crate) fn bindings(&self) -> u64 {
         // SAFETY: the pointer is into a map's value; a u64 is read whole.
         let claimed = unsafe { self.claimed().read_volatile() };
-        claimed.wrapping_sub(self.policy.released)
+        claimed.saturating_sub(self.policy.released)
     }
 
     /// Takes a place of the quota; returns how many were taken before.
@@ -83,7 +83,7 @@ impl Port {
     pub(crate) fn take_place(&self) -> u64 {
         // SAFETY: the pointer is into a map's value.
         let claimed = unsafe { atomic::fetch_add(self.claimed(), 1) };
-        claimed.wrapping_sub(self.policy.released)
+        claimed.saturating_sub(self.policy.released)
     }
 
     /// Gives a place back.

@@ -66,6 +66,18 @@ pub const fn is_deaf() -> bool {
     false
 }
 
+/// How many ports there is room for, where a test wants fewer (`NETMON_PORTS`).
+#[cfg(debug_assertions)]
+pub fn ports() -> Option<u32> {
+    std::env::var("NETMON_PORTS").ok()?.parse().ok()
+}
+
+/// As many as ever.
+#[cfg(not(debug_assertions))]
+pub const fn ports() -> Option<u32> {
+    None
+}
+
 /// Nothing.
 #[cfg(not(debug_assertions))]
 pub const fn point(_: &'static str) {}

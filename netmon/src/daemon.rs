@@ -28,7 +28,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     api::{self, Feeds},
-    command::{Command, PortStatus},
+    command::Command,
     config::{Options, Source},
     crash,
     drops::DropFeed,
@@ -41,11 +41,13 @@ use crate::{
         load,
         pins::{self, Pins},
         privilege::{self, Kept},
+        tap::TapMaker,
     },
     links::{AllLinks, LinkNews, Links},
     notify::{self, ServiceManager},
     ports::{PortError, Ports},
     probe::Prober,
+    report::PortStatus,
     socket,
     time::Moment,
     view::{self, Publisher},
@@ -63,7 +65,8 @@ const RECONCILE: Duration = Duration::from_secs(5);
 pub const DRAIN: Duration = Duration::from_secs(2);
 
 /// Runs with what was asked for until SIGTERM or SIGINT; SIGHUP asks `source` again. Of its privileges it keeps
-/// `kept`. `chains` tells who else is on the egress hooks.
+/// `kept`. The two processes were started before there was a second thread: `chains` tells who else is on the
+/// egress hooks, `maker` makes TAPs.
 ///
 /// # Errors
 ///
@@ -73,6 +76,7 @@ pub async fn run(
     source: Source,
     kept: Kept,
     chains: Option<ChainReader>,
+    maker: TapMaker,
 ) -> anyhow::Result<()> {
     let _instance = Instance::take(&options.bpffs)?;
     let (listener, _socket) = socket::listen(&options.socket)?;
@@ -116,7 +120,8 @@ pub async fn run(
     let chain_reader = daemon.chains.as_ref().map(ChainReader::ended).transpose()?;
 
     let (stop, stopped) = oneshot::channel::<()>();
-    let mut server = tokio::spawn(api::serve(listener, Feeds { view, drops }, commands, async {
+    let feeds = Feeds { view, drops };
+    let mut server = tokio::spawn(api::serve(listener, feeds, commands, maker, async {
         let _sender_is_gone = stopped.await;
     }));
     let result = tokio::select! {
@@ -178,8 +183,14 @@ impl Daemon {
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let inputs = tokio::select! {
-                // Links first: what a new TAP's guest says in the meantime is for its program.
+                // In order of urgency. The clock comes first because it is due four times a second only, and no
+                // flood of news or commands must keep it from reading anew what got lost. Then links: what a
+                // new TAP's guest says in the meantime is for its program.
                 biased;
+                _ = clock.tick() => {
+                    self.tick(&links).await;
+                    Vec::new()
+                }
                 news = links.next() => self.heard(news?, &links).await,
                 done = egress_done.recv() => {
                     self.egress(done.context("the egress thread ended")?, &links).await;
@@ -197,10 +208,6 @@ impl Daemon {
                     for sample in batch? {
                         self.drops.tell(&sample, self.ports.name(sample.interface));
                     }
-                    Vec::new()
-                }
-                _ = clock.tick() => {
-                    self.tick(&links).await;
                     Vec::new()
                 }
             };

@@ -7,6 +7,7 @@
 //! - [`config`]: what the daemon was asked for
 //! - [`policy`]: what a port's guest may do
 //! - [`ports`]: which of them are protected, and how
+//! - [`taps`]: those that netmon makes itself
 //! - [`endpoints`]: **fold**, the live map as a pure state machine
 //! - [`probe`]: what is asked of guests that are quiet
 //! - [`view`]: what readers see of it
@@ -29,6 +30,8 @@ pub mod notify;
 pub mod policy;
 pub mod ports;
 pub mod probe;
+pub mod report;
 mod socket;
+pub mod taps;
 pub mod time;
 pub mod view;

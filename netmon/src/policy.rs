@@ -10,6 +10,8 @@ mod text;
 #[allow(clippy::expect_used, clippy::panic, reason = "a test that panics has failed")]
 mod tests;
 
+use std::sync::Arc;
+
 use netmon_common::{
     Mac,
     abi::{
@@ -113,6 +115,17 @@ pub struct PolicyChange {
     pub host_ports: Option<Services>,
     /// See [`Policy::guest_ports`].
     pub guest_ports: Option<Services>,
+}
+
+/// What is to become of a TAP's policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyOrder {
+    /// The TAP's name.
+    pub tap: Arc<str>,
+    /// Whether to forget what was ordered before, so that the configuration holds again.
+    pub reset: bool,
+    /// What to change then.
+    pub change: PolicyChange,
 }
 
 impl Default for Policy {

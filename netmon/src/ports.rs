@@ -4,8 +4,9 @@
 //! the slow egress attach is a thread's (`kernel/attach.rs`), whose answer comes back as
 //! [`Ports::egress_done`].
 
-mod by_name;
+mod by_hand;
 mod error;
+mod identity;
 mod policy;
 mod repair;
 mod reserved;
@@ -18,10 +19,7 @@ use std::{
 };
 
 use glob::Pattern;
-use netmon_common::{
-    Mac,
-    abi::{Binding, BindingKey, PortPolicy},
-};
+use netmon_common::{Mac, abi::PortPolicy};
 use tracing::{debug, info, warn};
 
 use crate::{
@@ -36,6 +34,7 @@ use crate::{
     },
     links::{Bridge, Tap},
     policy::{Policies, Policy, PolicyChange},
+    time::Moment,
 };
 
 pub use self::error::PortError;
@@ -58,6 +57,8 @@ struct Port {
     tap: Tap,
     asked: Policy,
     policy: PortPolicy,
+    /// When it began; zero for a former daemon's.
+    born: Moment,
     ingress: Ingress,
     egress: EgressState,
     /// That its XDP program was taken away and cannot be put back was said.
@@ -144,6 +145,12 @@ impl Ports {
     /// A TAP has appeared or changed: attaches, renames, or takes note of a new guest.
     pub fn tap(&mut self, tap: Tap) -> Vec<Input> {
         let index = tap.index;
+        if self.ports.get(&index).is_some_and(|port| port.is_another(&tap)) {
+            // The message of its end was lost.
+            let mut inputs = self.gone(index);
+            inputs.extend(self.tap(tap));
+            return inputs;
+        }
         let old = self.taps.insert(index, tap.clone());
         if self.ports.contains_key(&index) {
             return self.changed(tap);
@@ -162,14 +169,16 @@ impl Ports {
         match self.protect(&tap) {
             Ok(input) => vec![input],
             Err(error) => {
+                if matches!(&error, PortError::Refused { source: AttachError::Gone, .. }) {
+                    // Normal life, and the next message says so.
+                    debug!("{error}");
+                    self.taps.remove(&index);
+                    return Vec::new();
+                }
                 if old.is_none() {
                     warn!("{error}");
                 }
-                if matches!(&error, PortError::Refused { source: AttachError::Gone, .. }) {
-                    self.taps.remove(&index);
-                } else {
-                    self.refused.insert(index, error);
-                }
+                self.refused.insert(index, error);
                 Vec::new()
             }
         }
@@ -224,7 +233,10 @@ impl Ports {
                 EgressState::On(egress)
             }
             Err(error) => {
-                if !matches!(port.egress, EgressState::Refused { .. }) {
+                let is_news = !matches!(port.egress, EgressState::Refused { .. });
+                if matches!(error, AttachError::Gone) {
+                    debug!("{}: {error}", port.tap.name);
+                } else if is_news {
                     warn!("{}: host to guest is not confined: {error}", port.tap.name);
                 }
                 EgressState::Refused { error, is_asked_again: false }
@@ -237,25 +249,12 @@ impl Ports {
         self.ports.get(&index).map(|port| port.tap.mac)
     }
 
-    /// Whether the egress side of this port is still being attached.
-    pub fn is_pending(&self, index: u32) -> bool {
-        self.ports.get(&index).is_some_and(|port| matches!(port.egress, EgressState::Pending))
-    }
-
-    /// Removes bindings that bind nobody any more, and gives their places back.
-    pub fn remove_bindings(&mut self, keys: &[(BindingKey, Binding)]) {
-        for (key, binding) in keys {
-            if !self.maps.remove_binding(key) {
-                continue;
-            }
-            if let Some(port) = self.ports.get_mut(&binding.port) {
-                port.policy.released += 1;
-                let (tap, index) = (&port.tap.name, binding.port);
-                if let Err(error) = self.maps.set_policy(index, &port.policy) {
-                    warn!("{tap}: {error}");
-                }
-            }
-        }
+    fn find(&self, name: &Arc<str>) -> Result<&Tap, PortError> {
+        let tap = self.taps.values().find(|tap| tap.name == *name);
+        tap.ok_or_else(|| match nix::net::if_::if_nametoindex(name.as_ref()) {
+            Ok(_) => PortError::NotTap(Arc::clone(name)),
+            Err(_) => PortError::NotFound(Arc::clone(name)),
+        })
     }
 
     fn protect(&mut self, tap: &Tap) -> Result<Input, PortError> {
@@ -271,6 +270,7 @@ impl Ports {
         let mut policy = policy::entry(&asked, &left.unwrap_or_default(), is_ordered);
         let is_same_guest = left.is_some() && self.is_same_guest(&policy, &asked, tap);
         self.describe(&mut policy, tap, is_same_guest);
+        let born = if left.is_some() { Moment::default() } else { Moment::now() };
         let entries = match left {
             Some(_) => self.maps.set_policy(index, &policy),
             None => self.maps.add_port(index, &policy),
@@ -290,8 +290,9 @@ impl Ports {
         info!(tap = %name, ifindex = index, hook = ingress.hook().name(), "{done}");
         self.serial += 1;
         let (serial, egress) = (self.serial, EgressState::Pending);
-        let (tap, up) = (tap.clone(), tap.up);
-        let port = Port { serial, tap, asked, policy, ingress, egress, is_beyond_repair: false };
+        let (up, tap) = (tap.up, tap.clone());
+        let is_beyond_repair = false;
+        let port = Port { serial, tap, asked, policy, born, ingress, egress, is_beyond_repair };
         self.attacher.attach(Job { tap: Arc::clone(&name), index, port: serial });
         self.refused.remove(&index);
         self.ports.insert(index, port);

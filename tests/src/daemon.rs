@@ -200,6 +200,23 @@ impl<'a> Daemon<'a> {
         Pid::from_raw(self.child.id().cast_signed())
     }
 
+    /// The process of this name that it has started.
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    pub fn child(&self, name: &str) -> anyhow::Result<Pid> {
+        let pid = self.pid();
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+        let is_it = |child: &&str| {
+            std::fs::read_to_string(format!("/proc/{child}/comm"))
+                .is_ok_and(|comm| comm.trim() == name)
+        };
+        let child = children.split_whitespace().find(is_it);
+        let child = child.with_context(|| format!("no {name} among the children {children:?}"))?;
+        Ok(Pid::from_raw(child.parse()?))
+    }
+
     /// Waits until it ends.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, ErrorKind, Read as _, Write as _},
+    net::UdpSocket,
     os::{
         fd::{AsFd, AsRawFd as _, BorrowedFd},
         unix::fs::OpenOptionsExt as _,
@@ -18,6 +19,8 @@ use crate::{host::Host, wait};
 mod ioctl {
     #![allow(missing_docs, reason = "tun(4) has them; the lint fires only in some builds")]
     nix::ioctl_write_ptr_bad!(tun_set_iff, libc::TUNSETIFF, libc::ifreq);
+    nix::ioctl_write_ptr_bad!(tun_set_index, libc::TUNSETIFINDEX, libc::c_uint);
+    nix::ioctl_write_ptr_bad!(set_flags, libc::SIOCSIFFLAGS, libc::ifreq);
     nix::ioctl_write_int_bad!(tun_set_persist, libc::TUNSETPERSIST);
     nix::ioctl_read_bad!(get_hardware_address, libc::SIOCGIFHWADDR, libc::ifreq);
 }
@@ -86,35 +89,68 @@ impl Tap {
     }
 
     fn open(host: &Host, name: &str, kind: libc::c_int) -> anyhow::Result<Self> {
-        host.run(|| {
-            // XDP runs natively only on what is written without blocking.
-            let file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .custom_flags(libc::O_NONBLOCK)
-                .open("/dev/net/tun");
-            let file =
-                file.context("/dev/net/tun: the tests need it (modprobe tun, run as root)")?;
-            // SAFETY: plain old data, of which zero is a value.
-            let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-            ensure!(name.len() < request.ifr_name.len(), "{name}: too long for an interface");
-            for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
-                *to = from as libc::c_char;
-            }
-            request.ifr_ifru.ifru_flags = (kind | libc::IFF_NO_PI) as libc::c_short;
-            // A former TAP of this name lives on while a child that another test is starting has not yet
-            // closed its copy of the descriptor.
-            wait::until(&format!("{name}: TUNSETIFF"), || {
-                // SAFETY: TUNSETIFF reads an ifreq, and the descriptor is a tun's.
-                match unsafe { ioctl::tun_set_iff(file.as_raw_fd(), &raw const request) } {
-                    Ok(_) => Ok(Some(())),
-                    Err(Errno::EBUSY) => Ok(None),
-                    Err(error) => Err(error.into()),
-                }
-            })?;
-            let index = nix::net::if_::if_nametoindex(name)?;
-            Ok(Self { file, name: name.to_owned(), index })
-        })
+        // A former TAP of this name lives on while a child that another test is starting has not yet
+        // closed its copy of the descriptor.
+        host.run(|| wait::until(&format!("{name}: TUNSETIFF"), || Self::try_open(name, kind, None)))
+    }
+
+    /// A TAP in the namespace of this thread, as these flags say; `None`: somebody else has it open. If there
+    /// is none of this name, it is made, and has `index` where that is given and free.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new).
+    pub fn try_open(
+        name: &str,
+        flags: libc::c_int,
+        index: Option<u32>,
+    ) -> anyhow::Result<Option<Self>> {
+        // XDP runs natively only on what is written without blocking.
+        let mut options = OpenOptions::new();
+        let options = options.read(true).write(true).custom_flags(libc::O_NONBLOCK);
+        let file = options.open("/dev/net/tun");
+        let file = file.context("/dev/net/tun: the tests need it (modprobe tun, run as root)")?;
+        if let Some(index) = index {
+            // SAFETY: TUNSETIFINDEX reads a number, and the descriptor is a tun's.
+            unsafe { ioctl::tun_set_index(file.as_raw_fd(), &raw const index) }?;
+        }
+        let mut request = request(name)?;
+        request.ifr_ifru.ifru_flags = (flags | libc::IFF_NO_PI) as libc::c_short;
+        // SAFETY: TUNSETIFF reads an ifreq, and the descriptor is a tun's.
+        match unsafe { ioctl::tun_set_iff(file.as_raw_fd(), &raw const request) } {
+            Ok(_) => {}
+            Err(Errno::EBUSY) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+        let index = nix::net::if_::if_nametoindex(name)?;
+        Ok(Some(Self { file, name: name.to_owned(), index }))
+    }
+
+    /// Sets it up, from its namespace, and sooner than a process could.
+    ///
+    /// # Errors
+    ///
+    /// It is gone, or has another name by now.
+    pub fn set_up(&self) -> anyhow::Result<()> {
+        self.set_flags(libc::IFF_UP)
+    }
+
+    /// … or down.
+    ///
+    /// # Errors
+    ///
+    /// Likewise.
+    pub fn set_down(&self) -> anyhow::Result<()> {
+        self.set_flags(0)
+    }
+
+    fn set_flags(&self, flags: libc::c_int) -> anyhow::Result<()> {
+        let socket = UdpSocket::bind(("::1", 0))?;
+        let mut request = request(&self.name)?;
+        request.ifr_ifru.ifru_flags = flags as libc::c_short;
+        // SAFETY: SIOCSIFFLAGS reads an ifreq.
+        unsafe { ioctl::set_flags(socket.as_raw_fd(), &raw const request) }?;
+        Ok(())
     }
 
     /// The host's MAC on the TAP.
@@ -168,6 +204,16 @@ impl Tap {
             Err(error) => Err(error),
         }
     }
+}
+
+fn request(name: &str) -> anyhow::Result<libc::ifreq> {
+    // SAFETY: plain old data, of which zero is a value.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    ensure!(name.len() < request.ifr_name.len(), "{name}: too long for an interface");
+    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+        *to = from as libc::c_char;
+    }
+    Ok(request)
 }
 
 impl AsFd for Tap {

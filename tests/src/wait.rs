@@ -15,9 +15,26 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// # Errors
 ///
 /// `what` has not come within [`PATIENCE`], or asking failed.
-pub fn until<T>(
+pub fn until<T>(what: &str, ask: impl FnMut() -> anyhow::Result<Option<T>>) -> anyhow::Result<T> {
+    asking(what, ask, || thread::sleep(Duration::from_millis(10)))
+}
+
+/// … without a pause: for who races.
+///
+/// # Errors
+///
+/// As for [`until`].
+pub fn until_spinning<T>(
+    what: &str,
+    ask: impl FnMut() -> anyhow::Result<Option<T>>,
+) -> anyhow::Result<T> {
+    asking(what, ask, thread::yield_now)
+}
+
+fn asking<T>(
     what: &str,
     mut ask: impl FnMut() -> anyhow::Result<Option<T>>,
+    pause: impl Fn(),
 ) -> anyhow::Result<T> {
     let start = Instant::now();
     loop {
@@ -27,6 +44,6 @@ pub fn until<T>(
         if start.elapsed() > PATIENCE {
             bail!("{what}: not within {PATIENCE:?}");
         }
-        thread::sleep(Duration::from_millis(10));
+        pause();
     }
 }

@@ -18,7 +18,7 @@ const QUEUE: usize = 16 << 20;
 pub struct Witness(OwnedFd);
 
 impl Witness {
-    /// On the interface with this index in the host's namespace.
+    /// On the interface with this index in the host's namespace; 0: on all of them, those to come included.
     ///
     /// # Errors
     ///
@@ -66,6 +66,28 @@ impl Witness {
         let error = io::Error::last_os_error();
         // What a program drops is to the sender as a full queue (net_xmit_errno in linux/netdevice.h).
         if error.raw_os_error() == Some(libc::ENOBUFS) { Ok(false) } else { Err(error) }
+    }
+
+    /// How many frames have come since the last time, be it that they did not fit the socket's queue.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's word.
+    pub fn count(&self) -> io::Result<u32> {
+        // SAFETY: plain old data, of which zero is a value.
+        let mut counts: libc::tpacket_stats = unsafe { mem::zeroed() };
+        let mut length = size_of::<libc::tpacket_stats>() as libc::socklen_t;
+        // SAFETY: the buffer is as long as it is said to be.
+        let got = unsafe {
+            libc::getsockopt(
+                self.0.as_raw_fd(),
+                libc::SOL_PACKET,
+                libc::PACKET_STATISTICS,
+                (&raw mut counts).cast(),
+                &raw mut length,
+            )
+        };
+        if got < 0 { Err(io::Error::last_os_error()) } else { Ok(counts.tp_packets) }
     }
 
     /// The frames that came from the guest since the last time.

@@ -32,7 +32,7 @@ pub(crate) use self::{
     names::{NoTapName, tap_name},
     policy::{read as read_policy, written as written_policy},
 };
-use crate::{command::Commands, drops::DropFeed, view::View};
+use crate::{command::Commands, drops::DropFeed, kernel::tap::TapMaker, view::View};
 
 /// What can be watched.
 #[derive(Clone, Debug)]
@@ -70,6 +70,7 @@ pub async fn serve(
     listener: UnixListener,
     feeds: Feeds,
     commands: Commands,
+    maker: TapMaker,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     // Nothing is ever sent: that the sender is dropped is the news.
@@ -82,7 +83,7 @@ pub async fn serve(
         health.set_service_status("", ServingStatus::NotServing).await;
         drop(open);
     };
-    let service = NetmonServiceServer::new(Service::new(feeds, commands, closing))
+    let service = NetmonServiceServer::new(Service::new(feeds, commands, maker, closing))
         .max_decoding_message_size(REQUEST_BYTES);
     let connections = UnixListenerStream::new(listener).then(async |connection| {
         if connection.is_err() {

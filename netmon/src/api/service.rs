@@ -16,20 +16,31 @@ use super::{
     watch::{BUFFER, feed, first},
 };
 use crate::{
-    command::{Command, Commands, PolicyOrder},
-    kernel::privilege,
+    command::{self, Command, Commands},
+    kernel::{privilege, tap::TapMaker},
+    policy::PolicyChange,
+    policy::PolicyOrder,
+    taps::{TapOrder, Taps},
 };
 
 pub(super) struct Service {
     feeds: Feeds,
     commands: Commands,
+    taps: Taps,
     closing: watch::Receiver<()>,
     watchers: Arc<Semaphore>,
 }
 
 impl Service {
-    pub(super) fn new(feeds: Feeds, commands: Commands, closing: watch::Receiver<()>) -> Self {
-        Self { feeds, commands, closing, watchers: Arc::new(Semaphore::new(limits::WATCHERS)) }
+    pub(super) fn new(
+        feeds: Feeds,
+        commands: Commands,
+        maker: TapMaker,
+        closing: watch::Receiver<()>,
+    ) -> Self {
+        let taps = Taps::new(maker, commands.clone());
+        let watchers = Arc::new(Semaphore::new(limits::WATCHERS));
+        Self { feeds, commands, taps, closing, watchers }
     }
 
     /// Leave for one more stream.
@@ -47,9 +58,7 @@ impl Service {
         &self,
         command: impl FnOnce(oneshot::Sender<T>) -> Command,
     ) -> Result<T, Status> {
-        let (sender, receiver) = oneshot::channel();
-        self.commands.send(command(sender)).await.map_err(|_| translate::shutting_down())?;
-        receiver.await.map_err(|_| translate::shutting_down())
+        command::ask(&self.commands, command).await.ok_or_else(translate::shutting_down)
     }
 }
 
@@ -74,6 +83,10 @@ fn changed<T>(request: &Request<T>, tap: impl FnOnce(&T) -> &str) -> Result<Arc<
 
 fn named(tap: &str) -> Result<Arc<str>, Status> {
     tap_name(tap).map(Arc::from).map_err(|error| Status::invalid_argument(error.to_string()))
+}
+
+fn read(policy: &v0::Policy) -> Result<PolicyChange, Status> {
+    policy::read(policy).map_err(|refused| Status::invalid_argument(refused.to_string()))
 }
 
 #[tonic::async_trait]
@@ -177,14 +190,36 @@ impl NetmonService for Service {
     ) -> Result<Response<v0::NetmonServiceSetPortPolicyResponse>, Status> {
         let tap = changed(&request, |request| &request.tap)?;
         let v0::NetmonServiceSetPortPolicyRequest { reset, change, .. } = request.into_inner();
-        let change = policy::read(&change.unwrap_or_default())
-            .map_err(|refused| Status::invalid_argument(refused.to_string()))?;
+        let change = read(&change.unwrap_or_default())?;
         let order = PolicyOrder { tap, reset, change };
         let answer = self.ask(|answer| Command::SetPolicy(order, answer)).await?;
         let port = answer.map_err(|error| translate::refused(&error))?;
         Ok(Response::new(v0::NetmonServiceSetPortPolicyResponse {
             port: Some(translate::port(&port)),
         }))
+    }
+
+    async fn create_tap(
+        &self,
+        request: Request<v0::NetmonServiceCreateTapRequest>,
+    ) -> Result<Response<v0::NetmonServiceCreateTapResponse>, Status> {
+        let tap = changed(&request, |request| &request.tap)?;
+        let v0::NetmonServiceCreateTapRequest { mac, owner, multi_queue, .. } =
+            request.into_inner();
+        let mac = Some(mac).filter(|mac| !mac.is_empty());
+        let change = read(&v0::Policy { mac, ..v0::Policy::default() })?;
+        let made = self.taps.create(TapOrder { tap, change, owner, multi_queue }).await;
+        let port = made.map_err(|error| translate::no_tap(&error))?;
+        Ok(Response::new(v0::NetmonServiceCreateTapResponse { port: Some(translate::port(&port)) }))
+    }
+
+    async fn delete_tap(
+        &self,
+        request: Request<v0::NetmonServiceDeleteTapRequest>,
+    ) -> Result<Response<v0::NetmonServiceDeleteTapResponse>, Status> {
+        let tap = changed(&request, |request| &request.tap)?;
+        self.taps.delete(tap).await.map_err(|error| translate::no_tap(&error))?;
+        Ok(Response::new(v0::NetmonServiceDeleteTapResponse {}))
     }
 
     async fn get_drops(

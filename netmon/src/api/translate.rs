@@ -8,11 +8,12 @@ use tonic::{Code, Status};
 
 use super::{names::NotOne, policy};
 use crate::{
-    command::{Counters, EgressHook, IngressHook, PortStatus, Protection},
     drops::{Ipv6, Refused},
     endpoints::{Change, Endpoint, State},
     kernel::{attach::AttachError, privilege::Level},
     ports::PortError,
+    report::{Counters, EgressHook, IngressHook, PortStatus, Protection},
+    taps::TapError,
     view::Revision,
 };
 
@@ -163,6 +164,18 @@ pub(super) fn refused(error: &PortError) -> Status {
             source: AttachError::Kernel { .. } | AttachError::Pins(_), ..
         } => Code::Internal,
         PortError::Maps { .. } => Code::ResourceExhausted,
+    };
+    Status::new(code, error.to_string())
+}
+
+pub(super) fn no_tap(error: &TapError) -> Status {
+    let code = match error {
+        TapError::Port(error) => return refused(error),
+        TapError::Ending => return shutting_down(),
+        TapError::Name(_) => Code::InvalidArgument,
+        TapError::Exists(_) => Code::AlreadyExists,
+        TapError::Open(_) | TapError::NotConfined { .. } => Code::FailedPrecondition,
+        TapError::Maker { .. } => Code::Internal,
     };
     Status::new(code, error.to_string())
 }

@@ -15,6 +15,7 @@ mod resolve;
 mod rows;
 mod run;
 mod status;
+mod tap;
 mod teardown;
 mod wait;
 mod watch;
@@ -70,6 +71,8 @@ enum Verb {
     Attach(attach::Args),
     /// Take the protection off a TAP, until it is attached again or made anew
     Detach(detach::Args),
+    /// Make a TAP that is confined before any guest can write, or remove one
+    Tap(tap::Args),
     /// Take the programs off all TAPs that a daemon has left them on
     Teardown(teardown::Args),
     /// Show or change what a TAP's guest may do
@@ -100,6 +103,7 @@ fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Drops(args) => block_on(drops::run(&args)),
         Verb::Attach(args) => block_on(attach::run(args)),
         Verb::Detach(args) => block_on(detach::run(args)),
+        Verb::Tap(args) => block_on(tap::run(args)),
         Verb::Teardown(args) => teardown::run(&args),
         Verb::Policy(args) => block_on(policy::run(args)),
         Verb::CheckConfig(args) => check_config::run(&args),

@@ -77,7 +77,7 @@ struct Changes {
 }
 
 /// Checks the text of a key, and leaves it as it is.
-fn value(key: &'static str) -> impl Fn(&str) -> Result<String, Refused> + Clone {
+pub(super) fn value(key: &'static str) -> impl Fn(&str) -> Result<String, Refused> + Clone {
     move |text| PolicyChange::default().set(key, text).map(|()| text.to_owned())
 }
 

@@ -19,6 +19,7 @@ use crate::{
     kernel::{
         chain::ChainReader,
         privilege::{self, Kept, PrivilegeError},
+        tap::TapMaker,
     },
     policy::{Mode, Profile},
 };
@@ -98,7 +99,10 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let options = Options { detach_on_exit, timers, ..source.load()? };
     let failed = |error: PrivilegeError| Failure::Failed(error.to_string());
     privilege::check().map_err(failed)?;
-    // A process of its own, and so before this one has threads.
+    // Processes of their own, and so before this one has threads.
+    let maker = TapMaker::start().map_err(|error| {
+        Failure::Failed(format!("cannot start the process that makes TAPs: {error}"))
+    })?;
     let chains = ChainReader::start().map_err(failed)?;
     let needs_clsact = args.keep_capabilities || chains.is_none();
     let kept = if needs_clsact { Kept::NetAdmin } else { Kept::Nothing };
@@ -111,7 +115,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         }
     });
     let runtime = runtime.build()?;
-    let result = runtime.block_on(daemon::run(options, source, kept, chains));
+    let result = runtime.block_on(daemon::run(options, source, kept, chains, maker));
     // What has not ended by now never will.
     runtime.shutdown_timeout(daemon::DRAIN);
     result.map_err(|error| Failure::Failed(format!("{error:#}")))

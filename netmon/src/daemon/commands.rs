@@ -6,11 +6,8 @@ use tokio::sync::oneshot;
 
 use super::Daemon;
 use crate::{
-    command::{Command, PortStatus},
-    endpoints::Input,
-    kernel::attach::Done,
-    links::Links,
-    ports::PortError,
+    command::Command, endpoints::Input, kernel::attach::Done, links::Links, ports::PortError,
+    report::PortStatus,
 };
 
 impl Daemon {

@@ -14,10 +14,10 @@ use aya::programs::{
     SchedClassifier, TcAttachType,
     tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions, TcError},
 };
+use nix::net::if_::if_indextoname;
 use tokio::sync::mpsc;
 
 use crate::{
-    command::{EgressHook, IngressHook},
     crash,
     kernel::{
         adopt::{self, Action, Found},
@@ -25,6 +25,7 @@ use crate::{
         load::{CLASSIFIER, LoadedProgram},
         pins::{PinnedLink, Pins, PinsError},
     },
+    report::{EgressHook, IngressHook},
 };
 
 /// A hook refuses our program.
@@ -94,12 +95,12 @@ pub fn ingress(
         Ok(link) => (link, Hook::XdpNative),
         Err(error) => match error.raw_os_error() {
             // The driver has no XDP, or not in this state of the device.
-            Some(libc::EOPNOTSUPP | libc::EINVAL | libc::ERANGE) => {
+            Some(libc::EOPNOTSUPP | libc::EINVAL | libc::ERANGE) if is_there(index) => {
                 let link = create(Hook::XdpGeneric);
-                let link = link.map_err(|error| refused(error, tap, "generic XDP"))?;
+                let link = link.map_err(|error| refused(error, tap, index, "generic XDP"))?;
                 (link, Hook::XdpGeneric)
             }
-            _ => return Err(refused(error, tap, "XDP")),
+            _ => return Err(refused(error, tap, index, "XDP")),
         },
     };
     crash::point("ingress/created");
@@ -160,9 +161,16 @@ fn adopt(
     Ok(link.ok().map(|link| (link, hook)))
 }
 
-fn refused(error: io::Error, tap: &Arc<str>, hook: &'static str) -> AttachError {
+fn is_there(index: u32) -> bool {
+    // nix 0.31 gives an empty name where there is none.
+    if_indextoname(index).is_ok_and(|name| !name.is_empty())
+}
+
+fn refused(error: io::Error, tap: &Arc<str>, index: u32, hook: &'static str) -> AttachError {
     match error.raw_os_error() {
         Some(libc::ENODEV) => AttachError::Gone,
+        // For no such interface, too (`bpf_xdp_link_attach` in net/core/dev.c).
+        Some(libc::EINVAL) if !is_there(index) => AttachError::Gone,
         // EEXIST: the foreign one is in the other mode.
         Some(libc::EBUSY | libc::EEXIST) => AttachError::Foreign { tap: Arc::clone(tap) },
         _ => AttachError::Kernel { hook, source: error },

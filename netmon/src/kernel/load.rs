@@ -17,7 +17,7 @@ use crate::{
         events::Records,
         layout,
         maps::{Maps, MapsError},
-        pins::{Pins, PinsError},
+        pins::{MAPS, Pins, PinsError},
         syscall,
     },
 };
@@ -27,10 +27,6 @@ static OBJECT: &[u8] = include_bytes_aligned!(env!(
     "NETMON_BPF",
     "netmon embeds its BPF programs: build it with `cargo xtask build`, which compiles them first"
 ));
-
-/// The maps that are pinned: all there are.
-pub(super) const MAPS: [&str; 8] =
-    ["PORTS", "PORT_STATE", "BINDINGS", "RESERVED", "COUNTERS", "EVENTS", "SAMPLES", "RING"];
 
 /// The ingress program.
 pub const XDP: &str = "guest_to_host";
@@ -131,6 +127,9 @@ pub fn load(mut pins: Option<&mut Pins>) -> Result<Loaded, LoadError> {
     loader.verifier_log_level(VerifierLogLevel::STATS);
     for map in pins.iter().flat_map(|_| MAPS) {
         loader.map_pin_path(map, pins.map(|pins| pins.map(map)).unwrap_or_default());
+    }
+    if let Some(ports) = crash::ports() {
+        loader.map_max_entries("PORTS", ports);
     }
     let object = loader.load(OBJECT);
     let mut object =

@@ -6,6 +6,7 @@
 //! - [`chain`]: who else is on the egress hook
 //! - [`link`]: what holds a program on a hook
 //! - [`maps`]: the tables, typed
+//! - [`tap`]: TAPs of netmon's own making, and the process that makes them
 //! - [`events`]: **collect**, the ring buffer
 //! - [`packet`]: frames from the host to a guest
 //! - [`privilege`], [`seccomp`]: what the daemon may do, and no longer
@@ -24,3 +25,4 @@ pub mod pins;
 pub mod privilege;
 pub mod seccomp;
 mod syscall;
+pub mod tap;

@@ -30,10 +30,13 @@ use crate::{
     kernel::{
         instance::is_bpffs,
         link::{Hook, Link},
-        load::MAPS,
         syscall,
     },
 };
+
+/// The maps that are pinned: all there are.
+pub(super) const MAPS: [&str; 8] =
+    ["PORTS", "PORT_STATE", "BINDINGS", "RESERVED", "COUNTERS", "EVENTS", "SAMPLES", "RING"];
 
 /// How many damaged sets may lie about.
 const DAMAGED: u32 = 16;

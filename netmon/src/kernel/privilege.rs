@@ -48,8 +48,8 @@ pub enum PrivilegeError {
     /// The kernel does not take the filters.
     #[error("cannot restrict system calls: {0} (netmon needs a kernel with CONFIG_SECCOMP_FILTER)")]
     Seccomp(#[from] seccompiler::Error),
-    /// Neither is to be read back.
-    #[error("cannot read back what netmon may do: {0}")]
+    /// No process for a privilege, or no answer on what there is.
+    #[error("cannot set or read back what netmon may do: {0}")]
     Io(#[from] io::Error),
     /// A thread has not dropped its own.
     #[error("capabilities are left after start: {0} (a fault of netmon's: report it)")]

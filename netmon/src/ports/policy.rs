@@ -8,10 +8,10 @@ use tracing::{info, warn};
 
 use super::{PortError, Ports};
 use crate::{
-    command::PolicyOrder,
     endpoints::Input,
     kernel::maps::{Maps, MapsError},
     links::Tap,
+    policy::PolicyOrder,
     policy::{Policies, Policy},
 };
 

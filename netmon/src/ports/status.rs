@@ -10,8 +10,8 @@ use netmon_common::{
 
 use super::{EgressState, Port, PortError, Ports, policy::first_mac};
 use crate::{
-    command::{CounterRow, Counters, PortStatus, Protection},
     kernel::attach::Egress,
+    report::{CounterRow, Counters, PortStatus, Protection},
 };
 
 impl Ports {
@@ -41,6 +41,11 @@ impl Ports {
         let mut rows: Vec<_> = attached.chain(refused).collect();
         rows.sort_by(|a, b| a.tap.cmp(&b.tap));
         rows
+    }
+
+    /// Whether the egress side of this port is still being attached.
+    pub fn is_pending(&self, index: u32) -> bool {
+        self.ports.get(&index).is_some_and(|port| matches!(port.egress, EgressState::Pending))
     }
 
     /// The ports whose egress program is a clsact filter, and which program that should be.

@@ -105,6 +105,25 @@ async fn a_policy_is_changed_by_what_is_set_and_by_nothing_that_is_wrong() {
     );
 }
 
+#[tokio::test]
+async fn a_tap_that_cannot_be_made_is_refused_with_the_reason() {
+    let daemon = Daemon::start("tap");
+    let mut client = daemon.client().await;
+    let mut create = async |tap: &str, mac: &str| {
+        let (tap, mac) = (tap.into(), mac.into());
+        let request = v0::NetmonServiceCreateTapRequest { tap, mac, ..Default::default() };
+        let refused = client.create_tap(request).await.expect_err("nobody makes TAPs here");
+        (refused.code(), refused.message().to_owned())
+    };
+    for (tap, mac) in [("a/b", ""), ("tap%d", ""), ("tap0", "tap1"), ("tap0", "33:33:00:00:00:01")]
+    {
+        assert_eq!(create(tap, mac).await.0, Code::InvalidArgument, "{tap} {mac}");
+    }
+    let (code, why) = create("tap0", "02:fc:00:00:00:01").await;
+    assert_eq!(code, Code::Internal);
+    assert!(why.contains("tap0: the process that makes TAPs has ended"), "{why}");
+}
+
 #[test]
 fn only_root_and_the_daemons_user_may_change_anything() {
     for (caller, own, allowed) in [

@@ -14,11 +14,14 @@ use tokio::{
 
 use super::Feeds;
 use crate::{
-    command::{Command, CounterRow, Counters, IngressHook, PolicyOrder, PortStatus, Protection},
+    command::Command,
     drops::DropFeed,
     endpoints::{EndpointTable, Input},
+    kernel::tap::TapMaker,
     policy::Policy,
+    policy::PolicyOrder,
     ports::PortError,
+    report::{CounterRow, Counters, IngressHook, PortStatus, Protection},
     time::Moment,
     view::{self, Publisher},
 };
@@ -41,9 +44,12 @@ impl Daemon {
         let drops = DropFeed::new();
         let feeds = Feeds { view, drops: drops.clone() };
         let (commands, mut asked) = mpsc::channel(4);
+        // Nobody makes TAPs here.
+        let (nobody, _) = std::os::unix::net::UnixStream::pair().expect("sockets");
+        let maker = TapMaker::over(nobody.into());
         let (shutdown, asked_to_end) = oneshot::channel();
         tokio::spawn(async move { while let Some(()) = asked.recv().await.map(answer) {} });
-        tokio::spawn(super::serve(listener, feeds, commands, async {
+        tokio::spawn(super::serve(listener, feeds, commands, maker, async {
             asked_to_end.await.ok();
         }));
         Self { socket, publisher, drops, table: EndpointTable::default(), shutdown: Some(shutdown) }

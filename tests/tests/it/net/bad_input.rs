@@ -41,7 +41,12 @@ pub(super) fn fill_tcx(host: &Host, tap: &str) -> anyhow::Result<Vec<aya::Ebpf>>
 }
 
 /// The verb fails with this code, and says one sentence with all of these in it.
-fn refuses(host: &Host, words: &str, code: i32, sentence: &[&str]) -> anyhow::Result<()> {
+pub(super) fn refuses(
+    host: &Host,
+    words: &str,
+    code: i32,
+    sentence: &[&str],
+) -> anyhow::Result<()> {
     let said = netmon(host, words)?;
     assert_eq!(said.code, Some(code), "netmon {words}: {}{}", said.out, said.err);
     for part in sentence {
@@ -81,6 +86,8 @@ fn no_daemon() -> anyhow::Result<()> {
         "drops",
         "attach tap0",
         "detach tap0",
+        "tap create vm1",
+        "tap delete vm1",
     ] {
         refuses(&host, verb, 69, &["/run/netmon/netmon.sock", "netmon run"])?;
     }

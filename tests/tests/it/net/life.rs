@@ -191,6 +191,22 @@ fn many_taps_at_once_are_all_attached() -> anyhow::Result<()> {
 }
 
 #[test]
+fn guests_that_come_while_their_taps_are_being_attached_are_confined() -> anyhow::Result<()> {
+    let host = Host::new()?;
+    let daemon = Daemon::start(&host, "")?;
+    // Jobs for the slow egress side queue up, and meanwhile each TAP comes up: a guest with an epoch of its own.
+    let batch =
+        (0..30).map(|n| format!("tuntap add dev tap{n} mode tap\nlink set dev tap{n} up\n"));
+    let batch = batch.collect::<String>();
+    let script = format!("ip -batch - << end\n{batch}end\n");
+    netmon_tests::host::succeed(host.command("sh").args(["-c", &script]))?;
+    for number in 0..30 {
+        confined(&daemon, &format!("tap{number}"))?;
+    }
+    Ok(())
+}
+
+#[test]
 fn the_daemon_ends_when_it_is_asked_to() -> anyhow::Result<()> {
     let host = Host::new()?;
     for signal in [Signal::SIGTERM, Signal::SIGINT] {

@@ -3,7 +3,9 @@
 mod attack;
 mod bad_input;
 mod burst;
+mod churn;
 mod confine;
+mod created;
 mod discover;
 mod evasion;
 mod faults;
@@ -18,10 +20,16 @@ mod privilege;
 mod quiet;
 mod service;
 mod survive;
+mod window;
 
 use anyhow::ensure;
 use netmon_tests::{daemon::Daemon, host::Host, tap::Tap, witness::Witness};
 use serde_json::Value;
+
+/// Whether tests that can go on for long do: `NETMON_TEST_LONG=1`.
+fn long() -> bool {
+    std::env::var_os("NETMON_TEST_LONG").is_some()
+}
 
 /// A TAP that is up, without a guest's stack: the test writes the frames.
 fn up(host: &Host, name: &str) -> anyhow::Result<Tap> {

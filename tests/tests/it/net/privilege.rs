@@ -42,11 +42,9 @@ fn has_nothing(daemon: &Daemon<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The only process that the daemon starts.
+/// The process that asks for chains.
 fn reader(daemon: &Daemon<'_>) -> anyhow::Result<Pid> {
-    let pid = daemon.pid();
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
-    Ok(Pid::from_raw(children.trim().parse().with_context(|| format!("children: {children:?}"))?))
+    daemon.child("netmon-chain")
 }
 
 /// `netmon run` as this user, with no capabilities but these.

@@ -1,9 +1,9 @@
-//! What is asked of a TAP by its name.
+//! What a person orders for a TAP, whatever the globs say.
 
 use std::sync::Arc;
 
 use super::{PortError, Ports};
-use crate::{endpoints::Input, links::Tap};
+use crate::endpoints::Input;
 
 impl Ports {
     /// Protects a TAP by name, whatever the globs say. Done at once but for the egress side.
@@ -40,13 +40,5 @@ impl Ports {
         self.forced.remove(&index);
         self.released.insert(index);
         Ok(self.release(index))
-    }
-
-    pub(super) fn find(&self, name: &Arc<str>) -> Result<&Tap, PortError> {
-        let tap = self.taps.values().find(|tap| tap.name == *name);
-        tap.ok_or_else(|| match nix::net::if_::if_nametoindex(name.as_ref()) {
-            Ok(_) => PortError::NotTap(Arc::clone(name)),
-            Err(_) => PortError::NotFound(Arc::clone(name)),
-        })
     }
 }
