@@ -52,6 +52,20 @@ pub const fn is_other_build() -> bool {
     false
 }
 
+/// Whether all that the kernel tells unasked is to be lost on the way (`NETMON_DEAF`): link messages and events.
+#[cfg(debug_assertions)]
+pub fn is_deaf() -> bool {
+    static IS_DEAF: std::sync::LazyLock<bool> =
+        std::sync::LazyLock::new(|| std::env::var_os("NETMON_DEAF").is_some());
+    *IS_DEAF
+}
+
+/// Never.
+#[cfg(not(debug_assertions))]
+pub const fn is_deaf() -> bool {
+    false
+}
+
 /// How many ports there is room for, where a test wants fewer (`NETMON_PORTS`).
 #[cfg(debug_assertions)]
 pub fn ports() -> Option<u32> {

@@ -8,6 +8,7 @@ mod by_hand;
 mod error;
 mod identity;
 mod policy;
+mod repair;
 mod reserved;
 mod resume;
 mod status;
@@ -42,7 +43,11 @@ pub use self::error::PortError;
 enum EgressState {
     Pending,
     On(Egress),
-    Refused(AttachError),
+    Refused {
+        error: AttachError,
+        /// A job is under way.
+        is_asked_again: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -56,6 +61,8 @@ struct Port {
     born: Moment,
     ingress: Ingress,
     egress: EgressState,
+    /// That its XDP program was taken away and cannot be put back was said.
+    is_beyond_repair: bool,
 }
 
 /// All TAPs, and those of them that are protected.
@@ -84,6 +91,8 @@ pub struct Ports {
     epoch: u16,
     /// Ports that there have been.
     serial: u64,
+    /// That pins are gone and cannot be made again was said.
+    is_unpinned: bool,
 }
 
 impl Ports {
@@ -119,6 +128,7 @@ impl Ports {
             refused: BTreeMap::new(),
             epoch,
             serial: 0,
+            is_unpinned: false,
         }
     }
 
@@ -148,7 +158,7 @@ impl Ports {
         // A refusal is tried again when the TAP changes, and every time all of them are looked at.
         if !self.is_wanted(&tap) {
             // A former daemon was told to protect it.
-            if self.released.contains(&index) || !self.is_left(index) {
+            if self.released.contains(&index) || !self.is_left(index).unwrap_or_default() {
                 return Vec::new();
             }
             self.forced.insert(index);
@@ -223,12 +233,13 @@ impl Ports {
                 EgressState::On(egress)
             }
             Err(error) => {
+                let is_news = !matches!(port.egress, EgressState::Refused { .. });
                 if matches!(error, AttachError::Gone) {
                     debug!("{}: {error}", port.tap.name);
-                } else {
+                } else if is_news {
                     warn!("{}: host to guest is not confined: {error}", port.tap.name);
                 }
-                EgressState::Refused(error)
+                EgressState::Refused { error, is_asked_again: false }
             }
         };
     }
@@ -249,7 +260,7 @@ impl Ports {
     fn protect(&mut self, tap: &Tap) -> Result<Input, PortError> {
         let (index, name) = (tap.index, Arc::clone(&tap.name));
         let at = |source| PortError::Maps { tap: Arc::clone(&name), source };
-        let left = self.left(tap);
+        let left = self.left(tap)?;
         // What a former daemon was told goes on.
         if let Some(kept) = left.as_ref().and_then(Policy::kept) {
             self.ordered.entry(index).or_insert(kept.into());
@@ -269,13 +280,19 @@ impl Ports {
             let refused = |source| PortError::Refused { tap: Arc::clone(&name), source };
             attach::ingress(&self.xdp, &self.pins(), &name, index).map_err(refused)
         });
-        let ingress = ingress.inspect_err(|_| self.maps.remove_port(index))?;
+        // What a former daemon left may still hold the TAP, and goes by its entries.
+        let ingress = ingress.inspect_err(|_| {
+            if left.is_none() {
+                self.maps.remove_port(index);
+            }
+        })?;
         let done = if left.is_some() { "taken over" } else { "attached" };
         info!(tap = %name, ifindex = index, hook = ingress.hook().name(), "{done}");
         self.serial += 1;
         let (serial, egress) = (self.serial, EgressState::Pending);
         let (up, tap) = (tap.up, tap.clone());
-        let port = Port { serial, tap, asked, policy, born, ingress, egress };
+        let is_beyond_repair = false;
+        let port = Port { serial, tap, asked, policy, born, ingress, egress, is_beyond_repair };
         self.attacher.attach(Job { tap: Arc::clone(&name), index, port: serial });
         self.refused.remove(&index);
         self.ports.insert(index, port);

@@ -111,7 +111,12 @@ impl<'a> Daemon<'a> {
         Self::spawn_command(host, command)
     }
 
-    fn spawn_command(host: &'a Host, mut command: Command) -> anyhow::Result<Self> {
+    /// … by a command that comes to `netmon run`.
+    ///
+    /// # Errors
+    ///
+    /// It could not be started.
+    pub fn spawn_command(host: &'a Host, mut command: Command) -> anyhow::Result<Self> {
         // Without a name: nothing is left of it, however the test ends.
         let log = File::from(memfd_create(c"netmon-log", MFdFlags::MFD_CLOEXEC)?);
         command.env("RUST_LOG", "netmon=debug");

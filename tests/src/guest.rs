@@ -15,8 +15,9 @@ use std::{
 
 use anyhow::Context as _;
 use nix::{
+    fcntl::OFlag,
     poll::{PollFd, PollFlags, PollTimeout, poll},
-    unistd::pipe,
+    unistd::pipe2,
 };
 
 use crate::{
@@ -60,7 +61,8 @@ impl Guest {
         let stack = Host::new()?;
         let inner = Tap::new(&stack, INTERFACE)?;
         let taps = Arc::new((tap, inner));
-        let (stopped, stop) = pipe()?;
+        // A daemon that is started later must not hold it open.
+        let (stopped, stop) = pipe2(OFlag::O_CLOEXEC)?;
         let sent = Arc::new(AtomicU64::new(0));
         let (pumped, counter) = (Arc::clone(&taps), Arc::clone(&sent));
         let pump = thread::spawn(move || pump(&pumped, &counter, &stopped));

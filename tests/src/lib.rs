@@ -14,6 +14,7 @@ pub mod host;
 pub mod lines;
 pub mod oracle;
 pub mod pcap;
+pub mod pins;
 pub mod snapshot;
 pub mod tap;
 pub mod unit;

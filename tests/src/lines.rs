@@ -9,6 +9,10 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 
 use crate::wait;
 
@@ -37,6 +41,15 @@ impl Lines {
             }
         });
         Ok(Self { child, lines })
+    }
+
+    /// Stops reading, or goes on, by a signal.
+    ///
+    /// # Errors
+    ///
+    /// It is gone.
+    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        Ok(kill(Pid::from_raw(self.child.id().cast_signed()), signal)?)
     }
 
     /// Waits for a line that `found` finds something in, as long as anything may take.

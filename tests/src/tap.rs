@@ -61,6 +61,24 @@ impl Tap {
         Self::open(host, name, libc::IFF_TAP | libc::IFF_VNET_HDR)
     }
 
+    /// A queue of a TAP that has as many as are opened by its name.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new).
+    pub fn queue(host: &Host, name: &str) -> anyhow::Result<Self> {
+        Self::open(host, name, libc::IFF_TAP | libc::IFF_MULTI_QUEUE)
+    }
+
+    /// A TAP whose frames the kernel takes page by page, as those of a NIC.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new).
+    pub fn with_pages(host: &Host, name: &str) -> anyhow::Result<Self> {
+        Self::open(host, name, libc::IFF_TAP | libc::IFF_NAPI | libc::IFF_NAPI_FRAGS)
+    }
+
     /// A TUN: of the same kind to the kernel, and no TAP.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! once.
 
 mod code;
+mod faults;
 mod layers;
 mod manifest;
 mod names;
@@ -52,6 +53,7 @@ pub(crate) fn check() -> Result<()> {
     eprintln!("xtask: checks the rules of the tree");
     let files = files()?;
     let mut breaches = reasons::breaches(&files);
+    breaches.extend(faults::breaches(&files));
     for file in &files {
         breaches.extend(names::words(file));
         if file.is_rust() {

@@ -8,6 +8,7 @@ use std::{
 };
 
 use glob::Pattern;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use super::failure::Failure;
@@ -89,6 +90,7 @@ enum Log {
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     start_log(args.log)?;
+    raise_limit();
     let taps = Some(args.taps).filter(|taps| !taps.is_empty());
     let Args { mode, profile, socket, bpffs, detach_on_exit, .. } = args;
     let timers = Timers { reachable: args.reachable_time, expire: args.expire };
@@ -119,12 +121,25 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     result.map_err(|error| Failure::Failed(format!("{error:#}")))
 }
 
+/// Each TAP takes two descriptors, and 1,024, as many a system gives at first, are for 500.
+fn raise_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
+    if let Err(error) = raised {
+        tracing::warn!("limit of open files: {error}");
+    }
+}
+
 fn start_log(format: Log) -> Result<(), Failure> {
     let filter =
         EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env().map_err(
             |error| Failure::Usage(format!("RUST_LOG: {error} (as in RUST_LOG=netmon=debug)")),
         )?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        // It would say so on stderr again, and panic where the disk behind that is full.
+        .log_internal_errors(false);
     match format {
         // NO_COLOR is respected there.
         Log::Text => log.with_target(false).with_ansi(io::stderr().is_terminal()).init(),

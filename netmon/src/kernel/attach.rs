@@ -36,7 +36,7 @@ pub enum AttachError {
     Gone,
     /// Somebody else's XDP program is on it.
     #[error(
-        "a foreign XDP program is on it (ip link set dev {tap} xdp off, then netmon attach {tap})"
+        "a foreign XDP program is on it (ip link set dev {tap} xdp off, or who holds its BPF link lets go; then netmon attach {tap})"
     )]
     Foreign {
         /// The TAP.
@@ -66,10 +66,14 @@ pub struct Ingress {
 
 /// Whether XDP of ours is on this TAP already, of this build or another: then its entries in the maps are this
 /// very TAP's, for a link does not outlive its interface.
-pub fn is_held(program: &LoadedProgram, pins: &Pins, index: u32) -> bool {
-    let found = |pinned: PinnedLink| inspect(program, index, &pinned);
-    let found = pins.link(index, &Hook::INGRESS).map(found);
-    matches!(found, Some(Found::Live | Found::WrongProgram))
+///
+/// # Errors
+///
+/// There is no descriptor or memory left to see it with.
+pub fn is_held(program: &LoadedProgram, pins: &Pins, index: u32) -> Result<bool, AttachError> {
+    let Some(pinned) = pins.link(index, &Hook::INGRESS) else { return Ok(false) };
+    let found = inspect(program, index, &pinned)?;
+    Ok(matches!(found, Found::Live | Found::WrongProgram))
 }
 
 /// Attaches XDP, or takes over what is there: in the driver, or on an skb where the driver refuses.
@@ -105,9 +109,29 @@ pub fn ingress(
     Ok(Ingress { link, hook })
 }
 
-fn inspect(program: &LoadedProgram, index: u32, pinned: &PinnedLink) -> Found {
-    let info = pinned.link.as_ref().and_then(|link| link.info().ok());
-    adopt::found(Some(info), pinned.hook.side(), index, program.id)
+/// What cannot be seen for lack of descriptors or memory may be live, and is left alone.
+fn inspect(program: &LoadedProgram, index: u32, pinned: &PinnedLink) -> Result<Found, AttachError> {
+    let info = match &pinned.link {
+        Ok(link) => link.info().ok(),
+        Err(error) if is_lack(error) => {
+            let source = io::Error::from_raw_os_error(error.raw_os_error().unwrap_or_default());
+            return Err(AttachError::Kernel { hook: "the pinned link", source });
+        }
+        Err(_) => None,
+    };
+    Ok(adopt::found(Some(info), pinned.hook.side(), index, program.id))
+}
+
+/// Whether the machine has no more of something: not for ever.
+fn is_lack(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
+}
+
+impl AttachError {
+    /// Whether it is for lack of descriptors or memory, and so may be had later.
+    pub fn is_lack(&self) -> bool {
+        matches!(self, Self::Kernel { source, .. } if is_lack(source))
+    }
 }
 
 /// Takes over the pinned link of one of these hooks, with our program in it. `None`: there is none, or it was
@@ -119,8 +143,8 @@ fn adopt(
     hooks: &[Hook],
 ) -> Result<Option<(Link, Hook)>, AttachError> {
     let Some(pinned) = pins.link(index, hooks) else { return Ok(None) };
-    let found = inspect(program, index, &pinned);
-    let (Some(link), Action::Keep | Action::Replace) = (&pinned.link, adopt::action(found)) else {
+    let found = inspect(program, index, &pinned)?;
+    let (Ok(link), Action::Keep | Action::Replace) = (&pinned.link, adopt::action(found)) else {
         pins.unpin_links(index, hooks);
         crash::point("ingress/unpinned");
         return Ok(None);
@@ -134,7 +158,7 @@ fn adopt(
     }
     pins.take_over(index, &pinned)?;
     let PinnedLink { link, hook, .. } = pinned;
-    Ok(link.map(|link| (link, hook)))
+    Ok(link.ok().map(|link| (link, hook)))
 }
 
 fn is_there(index: u32) -> bool {
@@ -253,6 +277,7 @@ impl Worker {
                 Ok(Egress::Tcx(link))
             }
             Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Err(AttachError::Gone),
+            Err(source) if is_lack(&source) => Err(AttachError::Kernel { hook: "TCX", source }),
             // No TCX before Linux 6.6 (EINVAL), or its chain is full (ERANGE): the older hook.
             Err(tcx) => {
                 let program = pins().program(CLASSIFIER);

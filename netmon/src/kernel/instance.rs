@@ -57,8 +57,8 @@ impl Instance {
     pub fn take(path: &Path) -> Result<Self, InstanceError> {
         let io = |source| InstanceError::Io { path: path.to_owned(), source };
         let parent = path.ancestors().skip(1).find(|parent| parent.exists());
-        let kind = statfs(if path.exists() { path } else { parent.unwrap_or(path) });
-        if kind.map_err(|errno| io(errno.into()))?.filesystem_type() != BPF_FS_MAGIC {
+        let there = if path.exists() { path } else { parent.unwrap_or(path) };
+        if !is_bpffs(there).map_err(io)? {
             return Err(InstanceError::NotBpffs(path.to_owned()));
         }
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
@@ -74,4 +74,9 @@ impl Instance {
             Err((_, errno)) => Err(io(errno.into())),
         }
     }
+}
+
+/// Whether what is here lives in a BPF filesystem.
+pub fn is_bpffs(path: &Path) -> io::Result<bool> {
+    Ok(statfs(path)?.filesystem_type() == BPF_FS_MAGIC)
 }

@@ -123,6 +123,11 @@ impl Link {
         Ok(LinkInfo { side, interface, program: info.prog_id })
     }
 
+    /// Whether it holds this program on this interface, by the kernel's account.
+    pub fn holds(&self, interface: u32, program: u32) -> bool {
+        self.info().is_ok_and(|info| info.interface == interface && info.program == program)
+    }
+
     /// The link that is pinned here.
     ///
     /// # Errors

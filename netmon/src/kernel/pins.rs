@@ -28,6 +28,7 @@ use tracing::{info, warn};
 use crate::{
     crash,
     kernel::{
+        instance::is_bpffs,
         link::{Hook, Link},
         syscall,
     },
@@ -54,6 +55,9 @@ pub enum PinsError {
     /// Made in another network namespace.
     #[error("{}: protects the TAPs of another network namespace (choose another --bpffs for this one)", .0.display())]
     Elsewhere(PathBuf),
+    /// They were there a moment ago.
+    #[error("{}: its BPF filesystem is not mounted any more (mount it again; netmon then pins again)", .0.display())]
+    Unmounted(PathBuf),
     /// Something else.
     #[error("{}: {source}", path.display())]
     Io {
@@ -192,7 +196,7 @@ impl Pins {
         let places =
             sets.flat_map(|set| hooks.iter().map(move |hook| (*hook, place(set, index, *hook))));
         let mut places = places.filter(|(_, path)| path.exists());
-        places.next().map(|(hook, path)| PinnedLink { link: Link::open(&path).ok(), path, hook })
+        places.next().map(|(hook, path)| PinnedLink { link: Link::open(&path), path, hook })
     }
 
     /// Pins a link.
@@ -263,22 +267,30 @@ impl Pins {
     }
 
     /// Makes the directories anew, where somebody has removed them.
-    pub fn restore_directories(&self) -> io::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// The BPF filesystem is gone, or the kernel refuses.
+    pub fn restore_directories(&self) -> Result<(), PinsError> {
+        let parent = self.root.ancestors().find(|parent| parent.exists()).unwrap_or(&self.root);
+        if !is_bpffs(parent).map_err(at(parent))? {
+            return Err(PinsError::Unmounted(self.root.clone()));
+        }
         let mut directories = directories();
         directories.recursive(true);
-        for name in ["maps", "programs", "links"] {
-            directories.create(self.root.join(name))?;
+        for name in ["maps", "programs", "links", &namespace()?] {
+            let path = self.root.join(name);
+            directories.create(&path).map_err(at(&path))?;
         }
-        let namespace = namespace().map_err(io::Error::other)?;
-        directories.create(self.root.join(namespace))
+        Ok(())
     }
 }
 
 /// What is pinned where a link should be.
 #[derive(Debug)]
 pub struct PinnedLink {
-    /// The link, if it is one.
-    pub link: Option<Link>,
+    /// The link, if it is one and can be had.
+    pub link: io::Result<Link>,
     /// Where it is pinned.
     pub path: PathBuf,
     /// The hook that this place is for.

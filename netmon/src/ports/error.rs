@@ -35,3 +35,10 @@ pub enum PortError {
         source: MapsError,
     },
 }
+
+impl PortError {
+    /// Whether it is for lack of descriptors or memory, and so may be had later.
+    pub fn is_lack(&self) -> bool {
+        matches!(self, Self::Refused { source, .. } if source.is_lack())
+    }
+}

@@ -1,15 +1,14 @@
 //! What a former daemon has left: its ports go on as they were, with their bindings, counters and ages.
 
-use std::sync::{PoisonError, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLockReadGuard};
 
 use netmon_common::abi::PortPolicy;
 use tracing::{debug, warn};
 
-use super::{EgressState, Ports};
+use super::{EgressState, Port, PortError, Ports};
 use crate::{
     kernel::{
-        attach::{self, Egress},
-        link::Hook,
+        attach::{self, AttachError},
         load::{CLASSIFIER, XDP},
         pins::Pins,
     },
@@ -25,15 +24,19 @@ impl Ports {
     }
 
     /// Whether a former daemon protected this TAP, whatever the globs say now.
-    pub(super) fn is_left(&self, index: u32) -> bool {
+    pub(super) fn is_left(&self, index: u32) -> Result<bool, AttachError> {
         attach::is_held(&self.xdp, &self.pins(), index)
     }
 
     /// The policy that a former daemon left for this very TAP.
-    pub(super) fn left(&self, tap: &Tap) -> Option<PortPolicy> {
-        if !self.is_left(tap.index) || self.maps.state(tap.index).is_none() {
-            return None;
-        }
+    pub(super) fn left(&self, tap: &Tap) -> Result<Option<PortPolicy>, PortError> {
+        let refused = |source| PortError::Refused { tap: Arc::clone(&tap.name), source };
+        let is_left = self.is_left(tap.index).map_err(refused)?;
+        Ok(if is_left { self.left_policy(tap) } else { None })
+    }
+
+    fn left_policy(&self, tap: &Tap) -> Option<PortPolicy> {
+        self.maps.state(tap.index)?;
         let mut policy = self.maps.policy(tap.index)?;
         // A daemon that dies between the removal of a binding and the note of it leaves a place taken.
         for _ in 0..COUNTS {
@@ -54,6 +57,11 @@ impl Ports {
         if self.ports.values().any(|port| matches!(port.egress, EgressState::Pending)) {
             return false;
         }
+        // What could not be taken over for now is not to be removed: it holds its TAP.
+        let lacks = |port: &Port| matches!(&port.egress, EgressState::Refused { error, .. } if error.is_lack());
+        if self.refused.values().any(PortError::is_lack) || self.ports.values().any(lacks) {
+            return false;
+        }
         let stale = self.maps.ports().unwrap_or_else(|error| {
             warn!("{error}");
             Vec::new()
@@ -65,27 +73,5 @@ impl Ports {
         pins.finish([XDP, CLASSIFIER], |index| self.ports.contains_key(&index));
         debug!("all is taken over that a former daemon has left");
         true
-    }
-
-    /// Pins again what somebody has unpinned: enforcement must not end with the daemon.
-    pub fn restore_pins(&self) {
-        let pins = self.pins();
-        for port in self.ports.values() {
-            let index = port.tap.index;
-            let mut links = vec![(port.ingress.hook, &port.ingress.link)];
-            if let EgressState::On(Egress::Tcx(link)) = &port.egress {
-                links.push((Hook::TcxEgress, link));
-            }
-            for (hook, link) in links.into_iter().filter(|(hook, _)| !pins.has_link(index, *hook)) {
-                let pinned =
-                    pins.restore_directories().map_err(|error| error.to_string()).and_then(|()| {
-                        pins.pin_link(index, hook, link).map_err(|error| error.to_string())
-                    });
-                match pinned {
-                    Ok(()) => warn!("{}: its link's pin was gone; pinned again", port.tap.name),
-                    Err(error) => warn!("{}: cannot pin its link again: {error}", port.tap.name),
-                }
-            }
-        }
     }
 }

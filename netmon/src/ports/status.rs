@@ -123,21 +123,17 @@ impl Ports {
         chains: &BTreeMap<u32, io::Result<Vec<u32>>>,
     ) -> PortStatus {
         let index = port.tap.index;
-        let ingress = port.ingress.link.info();
-        let ingress =
-            ingress.is_ok_and(|info| info.interface == index && info.program == self.xdp.id);
+        let ingress = port.ingress.link.holds(index, self.xdp.id);
         let egress = match &port.egress {
-            EgressState::On(Egress::Tcx(link)) => link
-                .info()
-                .is_ok_and(|info| info.interface == index && info.program == self.classifier),
+            EgressState::On(Egress::Tcx(link)) => link.holds(index, self.classifier),
             EgressState::On(Egress::Clsact(_)) => {
                 filters.get(&index).is_some_and(|programs| programs.contains(&self.classifier))
             }
-            EgressState::Pending | EgressState::Refused(_) => false,
+            EgressState::Pending | EgressState::Refused { .. } => false,
         };
         let missing = match &port.egress {
             EgressState::Pending => "host to guest is being attached".to_owned(),
-            EgressState::Refused(error) => format!("host to guest is not confined: {error}"),
+            EgressState::Refused { error, .. } => format!("host to guest is not confined: {error}"),
             EgressState::On(_) => format!(
                 "somebody detached the egress program (netmon detach {0}; netmon attach {0})",
                 port.tap.name
@@ -162,7 +158,7 @@ impl Ports {
             ingress: ingress.then_some(port.ingress.hook()),
             egress: match &port.egress {
                 EgressState::On(on) if egress => Some(on.hook()),
-                EgressState::On(_) | EgressState::Pending | EgressState::Refused(_) => None,
+                EgressState::On(_) | EgressState::Pending | EgressState::Refused { .. } => None,
             },
             mac: first_mac(&self.maps, index, &port.policy),
             bindings: state.claimed.saturating_sub(port.policy.released),

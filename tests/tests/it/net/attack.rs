@@ -117,3 +117,28 @@ pub(super) fn run(host: &Host, words: &str) -> anyhow::Result<()> {
     let program = words.next().unwrap_or_default();
     succeed(host.command(program).args(words)).map(drop)
 }
+
+/// The negative controls of every test with an attack in it.
+#[test]
+#[should_panic(expected = "forbidden frames through")]
+fn an_attack_on_a_tap_without_programs_is_seen() {
+    let host = Host::new().expect("a host");
+    let tap = up(&host, "tap0").expect("a TAP");
+    wait_for_dad(&host, "tap0").expect("DAD");
+    under_attack(&host, &tap, || Ok(())).expect("an attack");
+}
+
+#[test]
+#[should_panic(expected = "forbidden frames through")]
+fn a_daemon_that_detaches_in_the_end_is_seen() {
+    let host = Host::new().expect("a host");
+    let mut daemon = Daemon::start(&host, "--detach-on-exit").expect("a daemon");
+    let tap = up(&host, "tap0").expect("a TAP");
+    confined(&daemon, "tap0").expect("confined");
+    wait_for_dad(&host, "tap0").expect("DAD");
+    under_attack(&host, &tap, || {
+        daemon.signal(Signal::SIGTERM)?;
+        daemon.wait()
+    })
+    .expect("an attack");
+}
