@@ -98,10 +98,12 @@ impl Churn<'_> {
     fn make(&mut self, name: &str, index: Option<u32>) -> anyhow::Result<()> {
         // The index may be somebody else's by now: then any will do.
         let tap = self.host.run(|| {
-            let made = Tap::try_open(name, libc::IFF_TAP, index);
-            made.or_else(|_| Tap::try_open(name, libc::IFF_TAP, None))
+            // A former one of this name lives on in a child that another test is starting.
+            wait::until(&format!("{name} to be free"), || {
+                let made = Tap::try_open(name, libc::IFF_TAP, index);
+                made.or_else(|_| Tap::try_open(name, libc::IFF_TAP, None))
+            })
         })?;
-        let tap = tap.with_context(|| format!("{name} is taken"))?;
         self.host.run(|| tap.set_up())?;
         self.say(&tap);
         self.taps.push(tap);
@@ -289,7 +291,7 @@ fn another_tap_with_the_index_of_one_that_went_unheard_is_confined() -> anyhow::
             noise.set_down()?;
         }
         drop(tap);
-        Tap::try_open("vm1", libc::IFF_TAP, Some(index))?.context("its name is free")
+        wait::until("its name to be free", || Tap::try_open("vm1", libc::IFF_TAP, Some(index)))
     })?;
     assert_eq!(another.index, index);
     daemon.signal(Signal::SIGCONT)?;
