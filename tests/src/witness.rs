@@ -74,20 +74,7 @@ impl Witness {
     ///
     /// The kernel's word.
     pub fn count(&self) -> io::Result<u32> {
-        // SAFETY: plain old data, of which zero is a value.
-        let mut counts: libc::tpacket_stats = unsafe { mem::zeroed() };
-        let mut length = size_of::<libc::tpacket_stats>() as libc::socklen_t;
-        // SAFETY: the buffer is as long as it is said to be.
-        let got = unsafe {
-            libc::getsockopt(
-                self.0.as_raw_fd(),
-                libc::SOL_PACKET,
-                libc::PACKET_STATISTICS,
-                (&raw mut counts).cast(),
-                &raw mut length,
-            )
-        };
-        if got < 0 { Err(io::Error::last_os_error()) } else { Ok(counts.tp_packets) }
+        Ok(self.statistics()?.tp_packets)
     }
 
     /// The frames that came from the guest since the last time.
@@ -138,6 +125,11 @@ impl Witness {
     ///
     /// The kernel's word.
     pub fn missed(&self) -> io::Result<u64> {
+        Ok(self.statistics()?.tp_drops.into())
+    }
+
+    /// The kernel's counts, which begin anew each time that they are asked for (packet(7)).
+    fn statistics(&self) -> io::Result<libc::tpacket_stats> {
         // SAFETY: plain old data, of which zero is a value.
         let mut counts: libc::tpacket_stats = unsafe { mem::zeroed() };
         let mut length = size_of::<libc::tpacket_stats>() as libc::socklen_t;
@@ -151,6 +143,6 @@ impl Witness {
                 &raw mut length,
             )
         };
-        if got < 0 { Err(io::Error::last_os_error()) } else { Ok(counts.tp_drops.into()) }
+        if got < 0 { Err(io::Error::last_os_error()) } else { Ok(counts) }
     }
 }

@@ -35,9 +35,9 @@ pub(super) enum LayoutError {
         /// What it should be.
         wanted: String,
     },
-    /// The object cannot be read.
-    #[error("the BPF object: {0}")]
-    Object(String),
+    /// The object has no such map.
+    #[error("map {0}: not in the BPF object")]
+    Missing(&'static str),
 }
 
 /// Compares a pinned map with the object's.
@@ -45,10 +45,8 @@ pub(super) enum LayoutError {
 /// # Errors
 ///
 /// It is missing, or another.
-pub(super) fn check(object: &[u8], name: &str, pins: &Pins) -> Result<(), LayoutError> {
-    let object = Object::parse(object).map_err(|error| LayoutError::Object(error.to_string()))?;
-    let map = object.maps.get(name);
-    let map = map.ok_or_else(|| LayoutError::Object(format!("no map {name}")))?;
+pub(super) fn check(object: &Object, name: &'static str, pins: &Pins) -> Result<(), LayoutError> {
+    let map = object.maps.get(name).ok_or(LayoutError::Missing(name))?;
     let wanted = MapLayout {
         kind: map.map_type(),
         key: map.key_size(),

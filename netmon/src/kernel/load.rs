@@ -7,6 +7,7 @@ use aya::{
     maps::{MapData, RingBuf},
     programs::{Program, ProgramError, SchedClassifier, Xdp},
 };
+use aya_obj::Object;
 use netmon_common::abi::{Event, Sample};
 use nix::unistd::geteuid;
 use tracing::warn;
@@ -114,13 +115,13 @@ impl LoadedProgram {
 ///
 /// The privileges, the kernel's version or its verifier, or the pins.
 pub fn load(mut pins: Option<&mut Pins>) -> Result<Loaded, LoadError> {
-    if let Some(pins) = pins.as_deref_mut()
-        && !pins.is_new()
-        && let Err(why) = MAPS.iter().try_for_each(|map| layout::check(OBJECT, map, pins))
-    {
-        warn!("{why}: the set is put aside, and a new one takes its links over");
-        let found = Pins::clone(pins);
-        pins.replace_damaged(|map| layout::check(OBJECT, map, &found).is_ok())?;
+    if let Some(pins) = pins.as_deref_mut().filter(|pins| !pins.is_new()) {
+        let object = Object::parse(OBJECT).map_err(|error| LoadError::Object(error.into()))?;
+        if let Err(why) = MAPS.into_iter().try_for_each(|map| layout::check(&object, map, pins)) {
+            warn!("{why}: the set is put aside, and a new one takes its links over");
+            let found = Pins::clone(pins);
+            pins.replace_damaged(|map| layout::check(&object, map, &found).is_ok())?;
+        }
     }
     let pins = pins.as_deref();
     let mut loader = EbpfLoader::new();

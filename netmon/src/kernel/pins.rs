@@ -131,7 +131,10 @@ impl Pins {
     /// # Errors
     ///
     /// The kernel refuses.
-    pub fn replace_damaged(&mut self, is_sound: impl Fn(&str) -> bool) -> Result<(), PinsError> {
+    pub fn replace_damaged(
+        &mut self,
+        is_sound: impl Fn(&'static str) -> bool,
+    ) -> Result<(), PinsError> {
         let sound: Vec<_> = MAPS.into_iter().filter(|map| is_sound(map)).collect();
         let aside = |number| self.instance.join(format!("v{}_damaged{number}", abi::VERSION));
         let aside = (0..DAMAGED).map(aside).find(|path| !path.exists());

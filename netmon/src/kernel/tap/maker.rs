@@ -26,10 +26,7 @@ use super::{
     NewTap, TapName,
     message::{REQUEST, Request},
 };
-
-/// `include/uapi/linux/capability.h`
-const CAPABILITY_VERSION: u32 = 0x2008_0522;
-const CAP_NET_ADMIN: u32 = 12;
+use crate::kernel::privilege::{self, Kept};
 
 /// Why a TAP was not made or removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -135,19 +132,10 @@ fn confine(parent: Pid) -> Result<(), Errno> {
     // What ends the daemon ends this in due time: by the socket.
     SigSet::all().thread_block()?;
     prctl::set_no_new_privs()?;
-    keep_one_capability()?;
+    privilege::drop_on_this_thread(Kept::NetAdmin).map_err(|_| Errno::EPERM)?;
     prctl::set_pdeathsig(Signal::SIGKILL)?;
     // It may have died before.
     if getppid() == parent { Ok(()) } else { Err(Errno::ESRCH) }
-}
-
-fn keep_one_capability() -> Result<(), Errno> {
-    // struct __user_cap_header_struct, and two of __user_cap_data_struct: effective, permitted, inheritable.
-    let header = [CAPABILITY_VERSION, 0];
-    let sets = [1_u32 << CAP_NET_ADMIN, 1 << CAP_NET_ADMIN, 0, 0, 0, 0];
-    // SAFETY: the kernel reads both, which are as long as this version says.
-    let result = unsafe { libc::syscall(libc::SYS_capset, &raw const header, &raw const sets) };
-    Errno::result(result).map(drop)
 }
 
 fn serve(socket: &OwnedFd) -> Result<(), Errno> {
