@@ -11,7 +11,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use crate::limits::{KINDS, PORT_LIST, REASONS};
 
 /// Version of everything in this file.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Which way a frame goes, as the TAP sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -127,11 +127,14 @@ pub struct PortPolicy {
     /// How many of this port's bindings user space has removed so far. With
     /// [`PortState::claimed`] it tells how many there are, and each number has one writer.
     pub released: u64,
+    /// How many of this port's multicast groups user space has removed so far; with
+    /// [`PortState::groups`] it tells how many there are.
+    pub groups_released: u64,
     /// Neighbour and listener discovery.
     pub nd_rate: Rate,
     /// Samples of what is dropped.
     pub sample_rate: Rate,
-    /// The broadcast domain: the interface index of the TAP, or of its bridge.
+    /// The broadcast domain: the interface index of the TAP, or of its bridge. With [`vlan`](Self::vlan).
     pub link: u32,
     /// How many addresses the port may hold.
     pub quota: u32,
@@ -161,10 +164,13 @@ pub struct PortPolicy {
     pub carrier_losses: u32,
     /// The mode that was asked for, which the profile may override.
     pub asked_mode: u8,
-    /// Zero.
-    pub padding: [u8; 3],
+    /// One where the link has members that are no ports (an uplink, a container): a claim for an address of
+    /// which nothing is known is tentative until the link was asked (RFC 6620 section 3.2.3).
+    pub asks_link: u8,
+    /// The VLAN in which the TAP's untagged frames are, where its bridge filters VLANs; else zero.
+    pub vlan: u16,
 }
-const _: () = assert!(size_of::<PortPolicy>() == 112 && offset_of!(PortPolicy, epoch) == 80);
+const _: () = assert!(size_of::<PortPolicy>() == 120 && offset_of!(PortPolicy, epoch) == 88);
 
 /// Map `PORT_STATE`: interface index → what the kernel side remembers. User space makes the entry, and
 /// from then on only reads it.
@@ -181,8 +187,19 @@ pub struct PortState {
     pub nd_due: u64,
     /// When the budget of samples is.
     pub sample_due: u64,
+    /// When the budget of ICMPv6 errors is.
+    pub error_due: u64,
+    /// How many multicast groups were entered for this port so far.
+    pub groups: u64,
+    /// Solicitations that went to the guest and that it may still answer without using its budget up.
+    pub unanswered: u64,
+    /// When a newcomer was last refused for what the guest holds already: its quota is full, or another MAC
+    /// is pinned. Nanoseconds of the clock of ages; zero: never.
+    pub crowded: u64,
+    /// The newcomer's MAC, in the lower 48 bits.
+    pub newcomer: u64,
 }
-const _: () = assert!(size_of::<PortState>() == 32 && offset_of!(PortState, nd_due) == 16);
+const _: () = assert!(size_of::<PortState>() == 72 && offset_of!(PortState, newcomer) == 64);
 
 /// Key of map `BINDINGS`: an address on a link. Every guest may have the same address on a TAP of its
 /// own: an address alone names nobody.
@@ -205,18 +222,26 @@ const _: () = assert!(size_of::<PortState>() == 32 && offset_of!(PortState, nd_d
 pub struct BindingKey {
     /// The IPv6 address. First, and aligned: the kernel side writes it to the stack by halves.
     pub address: [u8; 16],
-    /// The broadcast domain.
+    /// The broadcast domain: the interface index of a TAP or a bridge.
     pub link: u32,
+    /// … and the VLAN, where that bridge filters VLANs; else zero.
+    pub vlan: u16,
     /// Zero.
-    pub padding: u32,
+    pub padding: u16,
 }
 const _: () = assert!(size_of::<BindingKey>() == 24 && offset_of!(BindingKey, link) == 16);
 
 impl BindingKey {
-    /// This address on this link.
+    /// This address on this link, which has no VLANs.
     #[inline(always)]
     pub const fn new(link: u32, address: [u8; 16]) -> Self {
-        Self { address, link, padding: 0 }
+        Self::in_vlan(link, 0, address)
+    }
+
+    /// This address in this VLAN of a link.
+    #[inline(always)]
+    pub const fn in_vlan(link: u32, vlan: u16, address: [u8; 16]) -> Self {
+        Self { address, link, vlan, padding: 0 }
     }
 }
 
@@ -230,6 +255,8 @@ pub struct Binding {
     pub first_seen: u64,
     /// … and of the newest.
     pub last_seen: u64,
+    /// When another port last claimed the address; zero: never.
+    pub contested: u64,
     /// Interface index of the port.
     pub port: u32,
     /// [`PortPolicy::epoch`] at the time of the claim.
@@ -243,7 +270,7 @@ pub struct Binding {
     /// Zero.
     pub padding: [u8; 2],
 }
-const _: () = assert!(size_of::<Binding>() == 32 && offset_of!(Binding, mac) == 22);
+const _: () = assert!(size_of::<Binding>() == 40 && offset_of!(Binding, mac) == 30);
 
 /// Frames and their bytes.
 #[derive(
@@ -282,22 +309,151 @@ pub struct PortCounters {
     /// Refused frames of which no sample was made: the budget was used up, or the ring full.
     pub unsampled: u64,
 }
-const _: () = assert!(size_of::<PortCounters>() == 3080);
+const _: () = assert!(size_of::<PortCounters>() == 4104);
 
 /// The key in `COUNTERS` of frames on an interface without policy.
 pub const NO_PORT: u32 = 0;
 
-/// Map `RESERVED`: the host's own addresses, which no guest may claim. The kernel side inserts what the host
-/// asks for by DAD, user space what it has; user space removes.
+/// Who has an address or a MAC that no guest may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Holder {
+    /// The host itself, on any of its interfaces on the link.
+    Host = 1,
+    /// Whoever the configuration means: it lists the address or the MAC.
+    Listed = 2,
+    /// The host's default router.
+    Router = 3,
+    /// A member of the link that is no port: it was heard, or the host knows it as a neighbour.
+    Member = 4,
+}
+
+impl Holder {
+    /// The number in a table.
+    #[inline(always)]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+}
+
+impl TryFrom<u8> for Holder {
+    type Error = &'static str;
+
+    fn try_from(number: u8) -> Result<Self, Self::Error> {
+        match number {
+            1 => Ok(Self::Host),
+            2 => Ok(Self::Listed),
+            3 => Ok(Self::Router),
+            4 => Ok(Self::Member),
+            _ => Err("no such holder"),
+        }
+    }
+}
+
+/// Map `RESERVED`: addresses on a link that no guest may claim. The kernel side inserts what the host asks for
+/// by DAD, and what it hears of members that are no ports; user space what it has read; user space removes.
 #[derive(
     FromBytes, IntoBytes, Immutable, KnownLayout, Clone, Copy, Debug, PartialEq, Eq, Default,
 )]
 #[repr(C)]
 pub struct Reserved {
-    /// The interface that has it.
+    /// When it was last known to be so: nanoseconds of the clock of ages.
+    pub seen: u64,
+    /// The interface that has it, or behind which it is.
     pub interface: u32,
+    /// A [`Holder`].
+    pub holder: u8,
+    /// One while its holder only asks for it (DAD): another's question would make the holder give it up
+    /// (RFC 4862 section 5.4.3).
+    pub is_tentative: u8,
+    /// Zero.
+    pub padding: [u8; 2],
 }
-const _: () = assert!(size_of::<Reserved>() == 4);
+const _: () = assert!(size_of::<Reserved>() == 16);
+
+/// Key of map `MACS`: a MAC on a link.
+#[derive(
+    FromBytes,
+    IntoBytes,
+    Immutable,
+    KnownLayout,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+)]
+#[repr(C)]
+pub struct MacKey {
+    /// The MAC, in the lower 48 bits.
+    pub mac: u64,
+    /// The broadcast domain, as in [`BindingKey::link`].
+    pub link: u32,
+    /// As in [`BindingKey::vlan`].
+    pub vlan: u16,
+    /// Zero.
+    pub padding: u16,
+}
+const _: () = assert!(size_of::<MacKey>() == 16);
+
+/// Map `MACS`: who has a MAC on a link. Both sides insert, user space removes.
+#[derive(
+    FromBytes, IntoBytes, Immutable, KnownLayout, Clone, Copy, Debug, PartialEq, Eq, Default,
+)]
+#[repr(C)]
+pub struct MacHolder {
+    /// When it was last known to be so: nanoseconds of the clock of ages.
+    pub seen: u64,
+    /// The port whose guest has it, as long as that port's policy or state says so; zero: no port's.
+    pub port: u32,
+    /// A [`Holder`], where it is no port's; else zero.
+    pub holder: u8,
+    /// Zero.
+    pub padding: [u8; 3],
+}
+const _: () = assert!(size_of::<MacHolder>() == 16);
+
+/// Key of map `GROUPS`: a multicast group that a port's guest listens to.
+#[derive(
+    FromBytes,
+    IntoBytes,
+    Immutable,
+    KnownLayout,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+)]
+#[repr(C, align(8))]
+pub struct GroupKey {
+    /// The IPv6 group.
+    pub group: [u8; 16],
+    /// The port's interface index.
+    pub port: u32,
+    /// Zero.
+    pub padding: u32,
+}
+const _: () = assert!(size_of::<GroupKey>() == 24);
+
+/// Map `GROUPS`: when it was reported. The kernel side inserts, user space removes.
+#[derive(
+    FromBytes, IntoBytes, Immutable, KnownLayout, Clone, Copy, Debug, PartialEq, Eq, Default,
+)]
+#[repr(C)]
+pub struct Group {
+    /// When it was last reported: nanoseconds of the clock of ages.
+    pub last_seen: u64,
+}
+const _: () = assert!(size_of::<Group>() == 8);
 
 /// Map `RING`, per CPU, one entry: the ring buffer's own ledger. Emitted is wanted less lost.
 #[derive(
@@ -312,7 +468,32 @@ pub struct RingCount {
 }
 const _: () = assert!(size_of::<RingCount>() == 16);
 
-/// A record of the ring buffer: this binding is new, or has changed its state.
+/// What an [`Event`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u32)]
+pub enum News {
+    /// A binding is new, or has changed its state.
+    Bound = 1,
+    /// Another port claims the address of this binding.
+    Contested = 2,
+    /// A newcomer behind the binding's port was refused for what the port holds already.
+    Crowded = 3,
+}
+
+impl TryFrom<u32> for News {
+    type Error = &'static str;
+
+    fn try_from(number: u32) -> Result<Self, Self::Error> {
+        match number {
+            1 => Ok(Self::Bound),
+            2 => Ok(Self::Contested),
+            3 => Ok(Self::Crowded),
+            _ => Err("no such news"),
+        }
+    }
+}
+
+/// A record of the ring buffer: where user space is to look.
 #[derive(
     FromBytes, IntoBytes, Immutable, KnownLayout, Clone, Copy, Debug, PartialEq, Eq, Default,
 )]
@@ -320,14 +501,14 @@ const _: () = assert!(size_of::<RingCount>() == 16);
 pub struct Event {
     /// [`VERSION`] of the writer.
     pub version: u32,
-    /// Zero.
-    pub padding: u32,
-    /// The binding's key.
+    /// A [`News`].
+    pub news: u32,
+    /// The binding's key; zeros with [`News::Crowded`].
     pub key: BindingKey,
-    /// The binding as it is now.
+    /// The binding as it is now; with [`News::Crowded`] its port is all that counts.
     pub binding: Binding,
 }
-const _: () = assert!(size_of::<Event>() == 64 && offset_of!(Event, key) == 8);
+const _: () = assert!(size_of::<Event>() == 72 && offset_of!(Event, key) == 8);
 
 /// A record of the ring buffer `SAMPLES`: a frame that was refused. No total is made of these: they come by
 /// a budget.

@@ -20,8 +20,39 @@ pub const EVENT_RING_BYTES: u32 = 1 << 20;
 /// forbidden frames can displace news.
 pub const SAMPLE_RING_BYTES: u32 = 1 << 18;
 
-/// Addresses of the host itself, on all links.
+/// Addresses that no guest may claim, on all links: the host's, the members' that are no ports, and those that the
+/// configuration lists.
 pub const RESERVED: u32 = 16_384;
+
+/// MACs that are somebody's, on all links: each port's, and as many of others as addresses.
+pub const MACS: u32 = PORTS + RESERVED;
+
+/// Multicast groups that all guests together may listen to.
+pub const GROUPS: u32 = 65_536;
+
+/// … and one port: a Linux guest listens to one group an address and to three or four of services. Every port at
+/// it, the table is full; a bridge's own bound is 4,096 groups (`mcast_hash_max`), at which it stops snooping.
+pub const GROUPS_PER_PORT: u32 = 32;
+
+/// Address records in one MLD report: as many as the groups that a port may have.
+pub const MLD_RECORDS: u32 = GROUPS_PER_PORT;
+
+/// ICMPv6 errors that a port may send a second: Linux sends at most that many to one peer
+/// (`net.ipv6.icmp.ratelimit`).
+pub const ERROR_RATE: u32 = 100;
+
+/// Solicitations whose answers may be outstanding: more than that many at once are answered on the guest's own
+/// budget.
+pub const UNANSWERED: u64 = 256;
+
+/// Nanoseconds for which a claim is tentative while the link is asked (TENT_LT, RFC 6620 section 3.2.3).
+pub const TENTATIVE_LIFETIME: u64 = 500_000_000;
+
+/// Nanoseconds that an address is tentative after the last DAD for it (RetransTimer, RFC 4862 section 5.4).
+pub const DAD_TIME: u64 = 1_000_000_000;
+
+/// Nanoseconds between two events about one contested binding, or one crowded port.
+pub const CONTEST_INTERVAL: u64 = 1_000_000_000;
 
 /// Ports in a policy's list of services: a control link has one or two.
 pub const PORT_LIST: usize = 8;
@@ -54,7 +85,7 @@ pub const ND_OPTIONS: u32 = 8;
 pub const ND_BYTES: u16 = 512;
 
 /// Slots for reasons in a port's counters, more than there are reasons: a new one is no new ABI.
-pub const REASONS: usize = 40;
+pub const REASONS: usize = 56;
 
 /// Slots for kinds of passed frames, likewise.
 pub const KINDS: usize = 16;

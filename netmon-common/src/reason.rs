@@ -89,6 +89,15 @@ table! {
     33 HostService "host_service" "speaks to a port of the host, or answers from one of its own, that the policy does not list"
     34 PortUnknown "port_unknown" "the interface has no policy: it fails closed"
     35 BindingTable "binding_table" "the table of bindings of all ports is full"
+    36 IcmpError "icmp_error" "an ICMPv6 error about a packet that the host cannot have sent to this guest over this link"
+    37 DhcpServer "dhcp_server" "a DHCPv6 message of a server or a relay: no guest is one (RFC 7610)"
+    38 MldRecord "mld_record" "an MLD report that is not whole, or names a group that is not of link-local scope, or too many"
+    39 MldGroups "mld_groups" "the port already listens to as many multicast groups as it may"
+    40 ErrorRate "error_rate" "the port has used up its rate of ICMPv6 errors"
+    41 MacConflict "mac_conflict" "the source MAC is another's on the link: a guest's, the host's, a member's, or reserved"
+    42 LinkAddress "link_address" "claims an address of a member of the link that is no guest: a router, a host behind the uplink, or a reserved one"
+    43 BindingTentative "binding_tentative" "the link is being asked whether another has the address (RFC 6620)"
+    44 Rarp "rarp" "RARP: a VMM announces a guest that it has restored or migrated"
 }
 
 table! {

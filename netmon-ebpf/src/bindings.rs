@@ -3,7 +3,7 @@
 use aya_ebpf::bindings::{BPF_ANY, BPF_NOEXIST};
 use netmon_common::{
     Mac, Reason,
-    abi::{Binding, BindingKey, Reserved},
+    abi::{Binding, BindingKey, Holder, Reserved},
     claim::{Claimant, Step, decide},
     judge::{Claim, Pass},
 };
@@ -39,6 +39,7 @@ pub(crate) fn claim(port: &Port, mac: Mac, pass: &Pass) -> Result<(), Reason> {
         mac: mac.octets(),
         state: claim.state.number(),
         origin: claim.origin.number(),
+        contested: 0,
         padding: [0; 2],
     };
     match (step, held) {
@@ -93,13 +94,19 @@ fn insert(
 /// so when it enters the host's addresses.
 #[inline(always)]
 pub(crate) fn reserve(port: &Port, claim: &Claim) {
-    let reserved = Reserved { interface: port.index };
+    let reserved = Reserved {
+        seen: clock::now(),
+        interface: port.index,
+        holder: Holder::Host.number(),
+        is_tentative: 1,
+        padding: [0; 2],
+    };
     let _full = RESERVED.insert(key(port, claim), reserved, u64::from(BPF_ANY));
 }
 
 #[inline(always)]
 fn key(port: &Port, claim: &Claim) -> BindingKey {
-    BindingKey::new(port.policy.link, claim.address.octets())
+    BindingKey::in_vlan(port.policy.link, port.policy.vlan, claim.address.octets())
 }
 
 #[inline(always)]

@@ -8,8 +8,8 @@ use aya_ebpf::{
 };
 use netmon_common::{
     abi::{
-        Binding, BindingKey, Event, PortCounters, PortPolicy, PortState, Reserved, RingCount,
-        Sample,
+        Binding, BindingKey, Event, Group, GroupKey, MacHolder, MacKey, PortCounters, PortPolicy,
+        PortState, Reserved, RingCount, Sample,
     },
     limits,
 };
@@ -29,6 +29,12 @@ pub(crate) static BINDINGS: HashMap<BindingKey, Binding, { limits::BINDINGS as u
 #[btf_map]
 pub(crate) static RESERVED: HashMap<BindingKey, Reserved, { limits::RESERVED as usize }> =
     HashMap::new();
+
+#[btf_map]
+pub(crate) static MACS: HashMap<MacKey, MacHolder, { limits::MACS as usize }> = HashMap::new();
+
+#[btf_map]
+pub(crate) static GROUPS: HashMap<GroupKey, Group, { limits::GROUPS as usize }> = HashMap::new();
 
 /// Made per port as it appears: preallocated, a full table would take 7 MB a processor. One entry more
 /// for `NO_PORT`.

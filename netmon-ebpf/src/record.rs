@@ -2,7 +2,7 @@
 
 use netmon_common::{
     Kind, Reason,
-    abi::{self, Binding, BindingKey, Direction, Event, Mode, NO_PORT, PortCounters},
+    abi::{self, Binding, BindingKey, Direction, Event, Mode, NO_PORT, News, PortCounters},
     outcome::Outcome,
     sample,
 };
@@ -88,7 +88,12 @@ pub(crate) fn tell(key: &BindingKey, binding: &Binding) {
     ring.wanted += 1;
     match EVENTS.reserve(0) {
         Some(mut entry) => {
-            entry.write(Event { version: abi::VERSION, padding: 0, key: *key, binding: *binding });
+            entry.write(Event {
+                version: abi::VERSION,
+                news: News::Bound as u32,
+                key: *key,
+                binding: *binding,
+            });
             entry.submit(0);
         }
         None => ring.lost += 1,

@@ -58,8 +58,11 @@ impl State {
 pub struct Endpoint {
     /// The TAP's name.
     pub tap: Arc<str>,
-    /// The TAP's interface index: the address's scope.
+    /// The TAP's interface index.
     pub port: u32,
+    /// The interface by which the host reaches the guest, which is the address's scope: the TAP, or its bridge, or
+    /// the VLAN interface on that.
+    pub scope: u32,
     /// The address.
     pub address: Ipv6Addr,
     /// The guest's MAC.
@@ -104,6 +107,8 @@ pub enum Input {
         index: u32,
         /// The TAP's name now.
         name: Arc<str>,
+        /// See [`Endpoint::scope`].
+        scope: u32,
         /// Which of its guests it has; bindings of earlier ones do not count.
         epoch: u16,
         /// Whether frames get to the guest.
@@ -131,6 +136,7 @@ pub enum Change {
 #[derive(Clone, Debug)]
 struct Port {
     name: Arc<str>,
+    scope: u32,
     epoch: u16,
     up: bool,
     search: Search,
@@ -190,8 +196,9 @@ impl EndpointTable {
     pub fn apply(&mut self, input: Input, now: Moment) -> Vec<Change> {
         let mut changes = Vec::new();
         match input {
-            Input::Port { index, name, epoch, up } => {
-                self.port(index, Port { name, epoch, up, search: Search::new(up) }, &mut changes);
+            Input::Port { index, name, scope, epoch, up } => {
+                let port = Port { name, scope, epoch, up, search: Search::new(up) };
+                self.port(index, port, &mut changes);
             }
             Input::PortGone(index) => {
                 self.ports.remove(&index);
@@ -217,9 +224,10 @@ impl EndpointTable {
         if let Some(old) = self.ports.remove(&index) {
             if old.epoch != port.epoch {
                 self.forget(|endpoint| endpoint.port == index, changes);
-            } else if old.name != port.name {
+            } else if old.name != port.name || old.scope != port.scope {
                 for (_, entry) in self.entries.range_mut(behind(index)) {
                     entry.endpoint.tap = Arc::clone(&port.name);
+                    entry.endpoint.scope = port.scope;
                     changes.push(Change::Updated(entry.endpoint.clone()));
                 }
             }
@@ -262,6 +270,7 @@ impl EndpointTable {
         let endpoint = Endpoint {
             tap: Arc::clone(&port.name),
             port: binding.port,
+            scope: port.scope,
             address: id.1,
             mac: Mac::new(binding.mac),
             state,

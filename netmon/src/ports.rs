@@ -290,13 +290,13 @@ impl Ports {
         info!(tap = %name, ifindex = index, hook = ingress.hook().name(), "{done}");
         self.serial += 1;
         let (serial, egress) = (self.serial, EgressState::Pending);
-        let (up, tap) = (tap.up, tap.clone());
+        let (up, port_scope, tap) = (tap.up, tap.link, tap.clone());
         let is_beyond_repair = false;
         let port = Port { serial, tap, asked, policy, born, ingress, egress, is_beyond_repair };
         self.attacher.attach(Job { tap: Arc::clone(&name), index, port: serial });
         self.refused.remove(&index);
         self.ports.insert(index, port);
-        Ok(Input::Port { index, name, epoch: policy.epoch, up })
+        Ok(Input::Port { index, name, scope: port_scope, epoch: policy.epoch, up })
     }
 
     fn changed(&mut self, tap: Tap) -> Vec<Input> {
@@ -315,10 +315,11 @@ impl Ports {
             warn!("{}: {error}", tap.name);
         }
         let (index, name, epoch, up) = (tap.index, Arc::clone(&tap.name), policy.epoch, tap.up);
+        let scope = tap.link;
         if let Some(port) = self.ports.get_mut(&index) {
             (port.tap, port.asked, port.policy) = (tap, asked, policy);
         }
-        vec![Input::Port { index, name, epoch, up }]
+        vec![Input::Port { index, name, scope, epoch, up }]
     }
 
     /// Whether a port's guest goes on: the VMM has not closed the TAP since, the TAP has not moved to another

@@ -110,6 +110,7 @@ mod tests {
         Endpoint {
             tap: tap.into(),
             port,
+            scope: port,
             address: address.parse().expect("an address"),
             mac: Mac::new(mac),
             state: State::Reachable,

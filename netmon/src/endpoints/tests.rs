@@ -21,7 +21,7 @@ fn at(seconds: u64) -> Moment {
 }
 
 fn port(index: u32, name: &str, epoch: u16) -> Input {
-    Input::Port { index, name: Arc::from(name), epoch, up: true }
+    Input::Port { index, name: Arc::from(name), scope: index, epoch, up: true }
 }
 
 fn key(port: u32, address: &str) -> BindingKey {
@@ -38,6 +38,7 @@ fn binding(port: u32, epoch: u16, state: abi::State, origin: Kind, seconds: u64)
         mac: MAC,
         state: state.number(),
         origin: origin.number(),
+        contested: 0,
         padding: [0; 2],
     }
 }

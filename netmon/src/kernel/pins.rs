@@ -35,8 +35,18 @@ use crate::{
 };
 
 /// The maps that are pinned: all there are.
-pub(super) const MAPS: [&str; 8] =
-    ["PORTS", "PORT_STATE", "BINDINGS", "RESERVED", "COUNTERS", "EVENTS", "SAMPLES", "RING"];
+pub(super) const MAPS: [&str; 10] = [
+    "PORTS",
+    "PORT_STATE",
+    "BINDINGS",
+    "RESERVED",
+    "MACS",
+    "GROUPS",
+    "COUNTERS",
+    "EVENTS",
+    "SAMPLES",
+    "RING",
+];
 
 /// How many damaged sets may lie about.
 const DAMAGED: u32 = 16;

@@ -89,8 +89,12 @@ impl Ports {
         port.asked = asked;
         self.maps.set_policy(tap.index, &port.policy)?;
         let (index, name, epoch) = (tap.index, Arc::clone(&tap.name), port.policy.epoch);
-        let up = tap.up;
-        Ok(if is_another { vec![Input::Port { index, name, epoch, up }] } else { Vec::new() })
+        let (up, scope) = (tap.up, tap.link);
+        Ok(if is_another {
+            vec![Input::Port { index, name, scope, epoch, up }]
+        } else {
+            Vec::new()
+        })
     }
 }
 

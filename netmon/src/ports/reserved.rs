@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use netmon_common::abi::{BindingKey, Reserved};
+use netmon_common::abi::{BindingKey, Holder, Reserved};
 use tracing::warn;
 
 use super::Ports;
@@ -14,7 +14,11 @@ use crate::links::HostAddress;
 impl Ports {
     /// The host has this address.
     pub fn reserve(&mut self, address: HostAddress) {
-        let reserved = Reserved { interface: address.index };
+        let reserved = Reserved {
+            interface: address.index,
+            holder: Holder::Host.number(),
+            ..Reserved::default()
+        };
         match self.maps.reserve(&self.reserved_key(address), reserved) {
             Ok(()) => self.unreserved = false,
             // Once, and not for each address that does not fit.

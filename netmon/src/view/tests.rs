@@ -14,6 +14,7 @@ fn change(number: u16) -> Change {
     Change::Added(Endpoint {
         tap: Arc::from("tap0"),
         port: 7,
+        scope: 7,
         address: Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, number),
         mac: Mac::default(),
         state: State::Reachable,

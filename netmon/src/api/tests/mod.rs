@@ -74,7 +74,7 @@ impl Daemon {
             first_seen: now.since(nanos).as_nanos() as u64,
             ..Default::default()
         };
-        self.apply(Input::Port { index: port, name: tap.into(), epoch: 0, up: true });
+        self.apply(Input::Port { index: port, name: tap.into(), scope: port, epoch: 0, up: true });
         self.apply(Input::Binding(key, binding));
     }
 

@@ -43,7 +43,7 @@ async fn a_watcher_hears_the_map_then_each_change_then_why_it_ends() {
     assert_eq!(heard(&mut stream).await, r#"@1 = ["tap0 fe80::2%7"]"#);
     daemon.guest(8, "tap1", "fe80::2");
     assert_eq!(heard(&mut stream).await, "@2 + tap1 fe80::2%8");
-    daemon.apply(Input::Port { index: 8, name: "vm1".into(), epoch: 0, up: true });
+    daemon.apply(Input::Port { index: 8, name: "vm1".into(), scope: 8, epoch: 0, up: true });
     assert_eq!(heard(&mut stream).await, "@3 ~ vm1 fe80::2%8");
     daemon.apply(Input::PortGone(7));
     assert_eq!(heard(&mut stream).await, "@4 - tap0 fe80::2%7");
@@ -95,10 +95,11 @@ async fn a_watcher_that_is_too_slow_gets_the_map_anew_and_is_told_what_it_missed
         daemon.apply(Input::Port {
             index: 7,
             name: format!("tap{number}").into(),
+            scope: 7,
             epoch: 0,
             up: true,
         });
-        daemon.apply(Input::Port { index: 7, name: "tap".into(), epoch: 0, up: true });
+        daemon.apply(Input::Port { index: 7, name: "tap".into(), scope: 7, epoch: 0, up: true });
     }
     let message = stream.message().await.expect("no error").expect("a message");
     let Some(Event::Snapshot(all)) = message.event else { panic!("a snapshot: {message:?}") };

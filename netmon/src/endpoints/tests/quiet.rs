@@ -23,7 +23,10 @@ impl Host {
     /// With `tap0` at index 7, which nobody is searched behind.
     fn new() -> Self {
         let mut host = Self::default();
-        host.table.apply(Input::Port { index: 7, name: "tap0".into(), epoch: 1, up: false }, at(0));
+        host.table.apply(
+            Input::Port { index: 7, name: "tap0".into(), scope: 7, epoch: 1, up: false },
+            at(0),
+        );
         host.table.apply(port(7, "tap0", 1), at(0));
         assert_eq!(host.tick(at(0)), ["? 7"]);
         assert_eq!(host.tick(at(1)), ["? 7"]);
@@ -175,7 +178,7 @@ fn reading_the_whole_table_makes_nobody_less_silent() {
 fn behind_a_tap_that_is_down_nobody_is_asked_and_nobody_given_up() {
     let mut host = Host::new();
     host.appears("fe80::2", 10);
-    let set = |up| Input::Port { index: 7, name: "tap0".into(), epoch: 1, up };
+    let set = |up| Input::Port { index: 7, name: "tap0".into(), scope: 7, epoch: 1, up };
     host.happens(10, 50);
     host.table.apply(set(false), at(50));
     assert_eq!(host.happens(50, 9999), ["50 ~ tap0 fe80::2 Stale"]);
@@ -215,7 +218,7 @@ fn one_that_does_not_answer_ranks_last() {
 #[test]
 fn a_port_is_searched_when_it_comes_and_when_it_comes_up() {
     let mut host = Host::default();
-    let set = |epoch, up| Input::Port { index: 7, name: "tap0".into(), epoch, up };
+    let set = |epoch, up| Input::Port { index: 7, name: "tap0".into(), scope: 7, epoch, up };
     host.table.apply(set(1, false), at(0));
     assert_eq!(host.happens(0, 9), [""; 0], "it could not hear");
     host.table.apply(set(1, true), at(10));
@@ -281,7 +284,7 @@ fn many_who_are_quiet_are_looked_at_in_turn() {
     let mut host = Host::default();
     let all = 3 * limits::LOOKS;
     for index in 1..=all as u32 {
-        let down = Input::Port { index, name: "tap".into(), epoch: 1, up: false };
+        let down = Input::Port { index, name: "tap".into(), scope: index, epoch: 1, up: false };
         host.table.apply(down, at(0));
         host.kernel.insert(key(index, "fe80::2"), valid(index, 0));
     }

@@ -67,7 +67,7 @@ impl World {
                 }
                 self.ports.insert(index, truth);
                 let name = format!("tap{}", truth.name).into();
-                Some(Input::Port { index, name, epoch, up: truth.up })
+                Some(Input::Port { index, name, scope: index, epoch, up: truth.up })
             }
             4 => {
                 self.kernel.remove(&key);

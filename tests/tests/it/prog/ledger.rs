@@ -99,7 +99,11 @@ fn what_a_policy_changes_moves_another_counter() {
     programs.set_policy(|policy| policy.mode = 2);
     step(&mut programs, Direction::Ingress, &advert, &["port: ingress passed other"]);
     let key = BindingKey::new(PORT, GUEST.octets());
-    programs.loaded.maps.reserve(&key, Reserved { interface: PORT }).expect("a place");
+    programs
+        .loaded
+        .maps
+        .reserve(&key, Reserved { interface: PORT, holder: 1, ..Reserved::default() })
+        .expect("a place");
     step(&mut programs, Direction::Ingress, &dad(GUEST).bytes(), &["port: ingress passed other"]);
     programs.loaded.maps.remove_port(PORT);
     step(&mut programs, Direction::Ingress, &advert, &["no port: ingress dropped port_unknown"]);

@@ -26,7 +26,11 @@ fn samples(programs: &mut Programs) -> Vec<Sample> {
 fn the_hosts_address_is_not_had() {
     let mut programs = Programs::load();
     let key = BindingKey::new(PORT, HOST.octets());
-    programs.loaded.maps.reserve(&key, Reserved { interface: PORT }).expect("a place");
+    programs
+        .loaded
+        .maps
+        .reserve(&key, Reserved { interface: PORT, holder: 1, ..Reserved::default() })
+        .expect("a place");
     let spoofed = [
         ("DAD", dad(HOST)),
         ("an advertisement", advertisement(HOST)),

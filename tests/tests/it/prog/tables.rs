@@ -158,7 +158,7 @@ impl Conversation {
                 self.programs
                     .loaded
                     .maps
-                    .reserve(&key, Reserved { interface: PORT })
+                    .reserve(&key, Reserved { interface: PORT, holder: 1, ..Reserved::default() })
                     .expect("room");
                 self.model.hosts.insert(address);
             }
