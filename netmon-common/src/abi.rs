@@ -44,6 +44,8 @@ pub enum State {
     Tentative = 1,
     /// The guest uses it.
     Valid = 2,
+    /// The guest uses it without having asked; the link is asked first (RFC 6620 section 3.2.3).
+    Proposed = 3,
 }
 
 impl State {
@@ -61,6 +63,7 @@ impl TryFrom<u8> for State {
         match number {
             1 => Ok(Self::Tentative),
             2 => Ok(Self::Valid),
+            3 => Ok(Self::Proposed),
             _ => Err("no such binding state"),
         }
     }

@@ -79,10 +79,10 @@ pub fn ingress(frame: &Frame, port: &Port<'_>) -> Result<Pass, Reason> {
     Ok(Pass { kind, claim: claim(frame, kind) })
 }
 
-/// Judges a frame on its way to the guest: what is not of the link does not go there. What the host itself
-/// asks for by DAD is its claim; what a bridge passes on (`is_forwarded`) is somebody else's.
+/// Judges a frame on its way to the guest: what is not of the link does not go there. What it claims is its
+/// sender's: the host's, or that of another member of the link.
 #[inline(always)]
-pub fn egress(frame: &Frame, is_forwarded: bool) -> Result<Pass, Reason> {
+pub fn egress(frame: &Frame) -> Result<Pass, Reason> {
     scope(frame)?;
     let kind = match frame.upper {
         Ok(Upper::Tcp { .. }) => Kind::Tcp,
@@ -97,8 +97,23 @@ pub fn egress(frame: &Frame, is_forwarded: bool) -> Result<Pass, Reason> {
         },
         Err(_) => Kind::Other,
     };
-    let claim = if kind == Kind::Dad && !is_forwarded { claim(frame, kind) } else { None };
-    Ok(Pass { kind, claim })
+    Ok(Pass { kind, claim: told(frame, kind) })
+}
+
+/// The address that a neighbour or router discovery message says is its sender's. Other kinds of frames tell
+/// nothing that these do not, and are many more.
+#[inline(always)]
+fn told(frame: &Frame, kind: Kind) -> Option<Claim> {
+    match (kind, frame.upper) {
+        (Kind::Dad, _) => claim(frame, kind),
+        (Kind::NeighborAdvertisement, Ok(Upper::Nd(nd))) if nd.target.is_link_local() => {
+            Some(Claim { address: nd.target, state: State::Valid, origin: kind })
+        }
+        (Kind::NeighborSolicitation | Kind::RouterSolicitation | Kind::RouterAdvertisement, _) => {
+            claim(frame, kind)
+        }
+        _ => None,
+    }
 }
 
 /// Not zero, not a group, not the host's, and the guest's own: the one of the policy, else the first seen.

@@ -132,5 +132,14 @@ impl Kind {
     }
 }
 
+impl Reason {
+    /// Whether a newcomer was refused for what its port holds already. The port's holders are asked then whether
+    /// they are still there.
+    #[inline(always)]
+    pub const fn is_crowding(self) -> bool {
+        matches!(self, Self::SourceMac | Self::BindingQuota)
+    }
+}
+
 const _: () = assert!(Reason::ALL.len() < crate::limits::REASONS);
 const _: () = assert!(Kind::ALL.len() <= crate::limits::KINDS);

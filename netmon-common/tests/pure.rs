@@ -5,9 +5,9 @@ use core::net::Ipv6Addr;
 
 use netmon_common::{
     Address, Kind, Mac, Reason,
-    abi::{Binding, Mode, Rate, State},
+    abi::{Binding, Holder, MacHolder, Mode, PortPolicy, PortState, Rate, Reserved, State},
     budget,
-    claim::{Claimant, Step, decide},
+    claim::{self, Claimant, Known, Step, decide},
     judge::Claim,
     outcome::Outcome,
 };
@@ -79,47 +79,149 @@ fn numbers_are_never_reused_and_names_are_unique() {
     }
 }
 
-/// Port 7's first guest claims, with so many addresses already.
-fn claimed(state: State, held: Option<Binding>, count: u64) -> Result<Step, Reason> {
+const SECOND: u64 = 1_000_000_000;
+
+/// Nothing is known; it is 10 s after the boot.
+const NOTHING: Known<'_> = Known {
+    reserved: None,
+    held: None,
+    now: 10 * SECOND,
+    count: 0,
+    quota: QUOTA,
+    asks_link: false,
+};
+
+/// Port 7's first guest claims fe80::2.
+fn claimed(state: State, known: &Known<'_>) -> Result<Step, Reason> {
     let claim = Claim { address: address("fe80::2"), state, origin: Kind::Dad };
-    let claimant = Claimant { port: 7, epoch: 1, mac: MAC };
-    decide(&claim, &claimant, false, held.as_ref(), count, QUOTA)
+    decide(&claim, &Claimant { port: 7, epoch: 1, mac: MAC }, known)
 }
 
-fn held(port: u32, epoch: u16, mac: Mac, state: State) -> Option<Binding> {
-    Some(Binding { port, epoch, mac: mac.octets(), state: state.number(), ..Binding::default() })
+/// A binding that was made and heard at this second.
+fn held(port: u32, epoch: u16, mac: Mac, state: State, second: u64) -> Binding {
+    let (first_seen, last_seen) = (second * SECOND, second * SECOND);
+    let (mac, state) = (mac.octets(), state.number());
+    Binding { port, epoch, mac, state, first_seen, last_seen, ..Binding::default() }
 }
 
 #[test]
 fn first_come_first_served() {
     let other = Mac::new([2, 0xfc, 0, 0, 0, 2]);
     let (asks, uses) = (State::Tentative, State::Valid);
-    assert_eq!(claimed(asks, None, 0), Ok(Step::Insert));
-    assert_eq!(claimed(uses, None, 1), Ok(Step::Insert));
-    assert_eq!(claimed(uses, None, 2), Err(Reason::BindingQuota));
-    assert_eq!(claimed(uses, held(7, 1, MAC, uses), 2), Ok(Step::Refresh));
-    assert_eq!(claimed(asks, held(7, 1, MAC, uses), 2), Ok(Step::Refresh));
-    assert_eq!(claimed(asks, held(7, 1, MAC, asks), 2), Ok(Step::Refresh));
-    assert_eq!(claimed(uses, held(7, 1, MAC, asks), 2), Ok(Step::Confirm));
-    assert_eq!(claimed(uses, held(7, 0, other, uses), 2), Ok(Step::Replace));
-    assert_eq!(claimed(uses, held(7, 1, other, uses), 0), Err(Reason::BindingConflict));
-    assert_eq!(claimed(uses, held(8, 1, MAC, uses), 0), Err(Reason::BindingConflict));
-    assert_eq!(claimed(asks, held(8, 1, MAC, asks), 0), Err(Reason::BindingConflict));
+    let check = |state, held: Option<Binding>, count, expected| {
+        let known = Known { held: held.as_ref(), count, ..NOTHING };
+        assert_eq!(claimed(state, &known), expected, "{held:?}");
+    };
+    check(asks, None, 0, Ok(Step::Insert));
+    check(uses, None, 1, Ok(Step::Insert));
+    check(uses, None, 2, Err(Reason::BindingQuota));
+    check(uses, Some(held(7, 1, MAC, uses, 9)), 2, Ok(Step::Refresh));
+    check(asks, Some(held(7, 1, MAC, uses, 9)), 2, Ok(Step::Refresh));
+    check(asks, Some(held(7, 1, MAC, asks, 9)), 2, Ok(Step::Refresh));
+    check(uses, Some(held(7, 1, MAC, asks, 9)), 2, Ok(Step::Confirm));
+    check(uses, Some(held(7, 0, other, uses, 9)), 2, Ok(Step::Replace));
+    check(uses, Some(held(7, 1, other, uses, 9)), 0, Err(Reason::BindingConflict));
+    check(uses, Some(held(8, 1, MAC, uses, 9)), 0, Err(Reason::BindingConflict));
 }
 
 #[test]
-fn what_the_host_has_is_nobody_elses() {
-    let claim = Claim { address: address("fe80::1"), state: State::Tentative, origin: Kind::Dad };
-    let claimant = Claimant { port: 7, epoch: 1, mac: MAC };
-    let decided = |held: Option<Binding>| decide(&claim, &claimant, true, held.as_ref(), 0, QUOTA);
-    assert_eq!(decided(None), Err(Reason::HostAddress));
-    // Not even a guest that was first.
-    assert_eq!(decided(held(7, 1, MAC, State::Valid)), Err(Reason::HostAddress));
+fn a_question_goes_to_whoever_has_the_address_and_binds_nothing() {
+    let asks = State::Tentative;
+    let check = |held: Binding, expected| {
+        let known = Known { held: Some(&held), ..NOTHING };
+        assert_eq!(claimed(asks, &known), expected, "{held:?}");
+    };
+    check(held(8, 1, MAC, State::Valid, 10), Ok(Step::Question));
+    // Its own DAD would fail: two who ask at the same time both give the address up.
+    check(held(8, 1, MAC, asks, 10), Err(Reason::BindingConflict));
+    check(held(8, 1, MAC, asks, 9), Ok(Step::Question));
+}
+
+#[test]
+fn on_a_link_with_other_members_a_claim_waits_until_they_were_asked() {
+    let (asks, uses) = (State::Tentative, State::Valid);
+    let check = |state, held: Option<Binding>, expected| {
+        let known = Known { held: held.as_ref(), asks_link: true, ..NOTHING };
+        assert_eq!(claimed(state, &known), expected, "{held:?}");
+    };
+    check(uses, None, Ok(Step::Propose));
+    check(uses, Some(held(7, 0, MAC, uses, 1)), Ok(Step::Propose));
+    check(asks, None, Ok(Step::Insert));
+    for state in [asks, State::Proposed] {
+        check(uses, Some(held(7, 1, MAC, state, 10)), Err(Reason::BindingTentative));
+        check(uses, Some(held(7, 1, MAC, state, 9)), Ok(Step::Confirm));
+    }
+}
+
+#[test]
+fn what_is_reserved_is_no_guests() {
+    let (asks, uses) = (State::Tentative, State::Valid);
+    let check = |holder: Holder, is_tentative, state, expected| {
+        let reserved = Reserved { holder: holder.number(), is_tentative, ..Reserved::default() };
+        // Not even a guest that was first.
+        for held in [None, Some(held(7, 1, MAC, State::Valid, 9))] {
+            let known = Known { reserved: Some(&reserved), held: held.as_ref(), ..NOTHING };
+            assert_eq!(claimed(state, &known), expected, "{holder:?}");
+        }
+    };
+    check(Holder::Host, 0, uses, Err(Reason::HostAddress));
+    check(Holder::Host, 0, asks, Ok(Step::Question));
+    check(Holder::Host, 1, asks, Err(Reason::HostAddress));
+    for holder in [Holder::Router, Holder::Member, Holder::Listed] {
+        check(holder, 0, uses, Err(Reason::LinkAddress));
+        check(holder, 0, asks, Ok(Step::Question));
+        check(holder, 1, asks, Err(Reason::LinkAddress));
+    }
+}
+
+#[test]
+fn a_mac_is_the_first_ports() {
+    let of = |port, holder| Some(MacHolder { port, holder, ..MacHolder::default() });
+    let check = |held: Option<MacHolder>, is_live, expected| {
+        assert_eq!(claim::mac(held.as_ref(), 7, is_live), expected, "{held:?}");
+    };
+    check(None, false, Ok(true));
+    check(of(7, 0), false, Ok(false));
+    check(of(8, 0), true, Err(Reason::MacConflict));
+    check(of(8, 0), false, Ok(true));
+    check(of(0, Holder::Member.number()), false, Err(Reason::MacConflict));
+}
+
+#[test]
+fn a_mac_is_pinned_while_the_guest_holds_an_address() {
+    let policy = PortPolicy { epoch: 3, released: 2, ..PortPolicy::default() };
+    let check = |epoch: u64, claimed, expected| {
+        let state = PortState { mac: epoch << 48 | MAC.bits(), claimed, ..PortState::default() };
+        assert_eq!(claim::first_mac(&policy, &state), expected, "{epoch}, {claimed}");
+        assert_eq!(claim::has_mac(&policy, &state, MAC), !expected.is_zero());
+    };
+    check(3, 3, MAC);
+    check(3, 2, Mac::default());
+    check(2, 3, Mac::default());
+}
+
+#[test]
+fn what_a_member_says_is_learnt_unless_a_guest_was_first() {
+    let member = |is_tentative| Reserved {
+        seen: 1,
+        holder: Holder::Member.number(),
+        is_tentative,
+        ..Reserved::default()
+    };
+    let (asks, uses) = (State::Tentative, State::Valid);
+    for state in [asks, State::Proposed] {
+        let held = held(7, 1, MAC, state, 9);
+        assert_eq!(claim::learn(member(0), None, Some(&held)), Some(member(0)));
+    }
+    assert_eq!(claim::learn(member(0), None, Some(&held(7, 1, MAC, uses, 9))), None);
+    assert_eq!(claim::learn(member(1), None, None), Some(member(1)));
+    assert_eq!(claim::learn(member(1), Some(&member(0)), None), Some(member(0)));
+    let host = Reserved { holder: Holder::Host.number(), ..Reserved::default() };
+    assert_eq!(claim::learn(member(0), Some(&host), None), None);
 }
 
 #[test]
 fn a_budget_is_a_burst_and_a_rate() {
-    const SECOND: u64 = 1_000_000_000;
     let rate = Rate::per_second(10);
     let mut due = 0;
     let mut take = |now: u64| budget::take(due, now, &rate).map(|next| due = next).is_some();

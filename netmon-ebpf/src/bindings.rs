@@ -2,10 +2,11 @@
 
 use aya_ebpf::bindings::{BPF_ANY, BPF_NOEXIST};
 use netmon_common::{
-    Mac, Reason,
-    abi::{Binding, BindingKey, Holder, Reserved},
-    claim::{Claimant, Step, decide},
+    Kind, Mac, Reason,
+    abi::{Binding, BindingKey, News, State},
+    claim::{Claimant, Known, Step, decide},
     judge::{Claim, Pass},
+    limits,
 };
 
 use crate::{
@@ -17,36 +18,46 @@ use crate::{
 
 const EEXIST: i32 = -17;
 
-/// Makes, confirms or refreshes the binding that a frame claims, or tells why not. Nothing is done for a
-/// frame that has no budget left.
+/// Makes, confirms or refreshes the binding that a frame claims, or tells why not; `None`: it claims none. Nothing is
+/// done for a frame that has no budget left.
 #[inline(always)]
-pub(crate) fn claim(port: &Port, mac: Mac, pass: &Pass) -> Result<(), Reason> {
-    let Some(claim) = &pass.claim else { return budget(port, pass) };
+pub(crate) fn claim(port: &Port, mac: Mac, pass: &Pass) -> Result<Option<Step>, Reason> {
+    let Some(claim) = &pass.claim else { return budget(port, pass).map(|()| None) };
     let key = key(port, claim);
     let claimant = Claimant { port: port.index, epoch: port.policy.epoch, mac };
     let now = clock::now();
     let held = BINDINGS.get_ptr_mut(key);
-    // SAFETY: a value of a preallocated map stays mapped; a torn read costs one frame's verdict.
-    let seen = held.map(|held| unsafe { &*held });
-    let (count, quota) = (port.bindings(), port.policy.quota);
-    let step = decide(claim, &claimant, is_reserved(&key), seen, count, quota)?;
+    // SAFETY: values of preallocated maps stay mapped; a torn read costs one frame's verdict.
+    let (seen, reserved) = unsafe { (held.map(|held| &*held), RESERVED.get(key)) };
+    let known = Known {
+        reserved,
+        held: seen,
+        now,
+        count: port.bindings(),
+        quota: port.policy.quota,
+        asks_link: port.policy.asks_link != 0,
+    };
+    let step = decide(claim, &claimant, &known);
+    let step = step.inspect_err(|reason| contest(*reason, &key, held, now))?;
     budget(port, pass)?;
+    let state = if step == Step::Propose { State::Proposed } else { claim.state };
     let mut binding = Binding {
         first_seen: now,
         last_seen: now,
+        contested: 0,
         port: port.index,
         epoch: port.policy.epoch,
         mac: mac.octets(),
-        state: claim.state.number(),
+        state: state.number(),
         origin: claim.origin.number(),
-        contested: 0,
         padding: [0; 2],
     };
     match (step, held) {
+        (Step::Question, _) => return Ok(Some(step)),
         (Step::Refresh, Some(held)) => {
             // SAFETY: as above; user space never writes into a binding.
             unsafe { (*held).last_seen = now };
-            return Ok(());
+            return Ok(Some(step));
         }
         (Step::Confirm, Some(held)) => {
             // SAFETY: as above.
@@ -56,15 +67,40 @@ pub(crate) fn claim(port: &Port, mac: Mac, pass: &Pass) -> Result<(), Reason> {
             binding.first_seen = held.first_seen;
             binding.origin = held.origin;
         }
-        (Step::Replace, Some(_)) => {
+        (Step::Replace | Step::Propose, Some(_)) => {
             BINDINGS.insert(key, binding, u64::from(BPF_ANY)).map_err(|_| Reason::BindingTable)?;
         }
-        (Step::Insert | Step::Refresh | Step::Confirm | Step::Replace, _) => {
-            insert(port, &claimant, claim, &key, &binding)?;
-        }
+        _ => insert(port, &claimant, claim, &key, &binding)?,
     }
-    record::tell(&key, &binding);
-    Ok(())
+    record::tell(News::Bound, &key, &binding);
+    Ok(Some(step))
+}
+
+/// Whether the guest now holds an address for this.
+#[inline(always)]
+pub(crate) const fn is_bound(step: Option<Step>) -> bool {
+    !matches!(step, None | Some(Step::Question))
+}
+
+/// A frame whose address the link is asked for does not pass.
+#[inline(always)]
+pub(crate) const fn passes(step: Option<Step>) -> Result<(), Reason> {
+    match step {
+        Some(Step::Propose) => Err(Reason::BindingTentative),
+        _ => Ok(()),
+    }
+}
+
+/// Another port claims what this binding holds: user space asks the holder whether it is still there.
+#[inline(always)]
+fn contest(reason: Reason, key: &BindingKey, held: Option<*mut Binding>, now: u64) {
+    let (Reason::BindingConflict, Some(held)) = (reason, held) else { return };
+    // SAFETY: a value of a preallocated map stays mapped; user space never writes into a binding.
+    let held = unsafe { &mut *held };
+    if now.saturating_sub(held.contested) >= limits::CONTEST_INTERVAL {
+        held.contested = now;
+        record::tell(News::Contested, key, held);
+    }
 }
 
 #[inline(always)]
@@ -85,36 +121,24 @@ fn insert(
     if error != EEXIST {
         return Err(Reason::BindingTable);
     }
+    // Another port's guest was first by a moment, or another queue of this one.
     // SAFETY: a value of a preallocated map stays mapped; a torn read costs one frame's verdict.
     let held = unsafe { BINDINGS.get(key) };
-    decide(claim, claimant, false, held, 0, port.policy.quota).map(|_| ())
-}
-
-/// The host asks for an address: from now on no guest has it. Where the table is full, user space will say
-/// so when it enters the host's addresses.
-#[inline(always)]
-pub(crate) fn reserve(port: &Port, claim: &Claim) {
-    let reserved = Reserved {
-        seen: clock::now(),
-        interface: port.index,
-        holder: Holder::Host.number(),
-        is_tentative: 1,
-        padding: [0; 2],
-    };
-    let _full = RESERVED.insert(key(port, claim), reserved, u64::from(BPF_ANY));
+    let (reserved, now, quota) = (None, binding.last_seen, port.policy.quota);
+    let known = Known { reserved, held, now, count: 0, quota, asks_link: false };
+    decide(claim, claimant, &known).map(drop)
 }
 
 #[inline(always)]
-fn key(port: &Port, claim: &Claim) -> BindingKey {
+pub(crate) fn key(port: &Port, claim: &Claim) -> BindingKey {
     BindingKey::in_vlan(port.policy.link, port.policy.vlan, claim.address.octets())
 }
 
-#[inline(always)]
-fn is_reserved(key: &BindingKey) -> bool {
-    RESERVED.get_ptr(*key).is_some()
-}
-
+/// An answer that was asked for is on the budget of whoever asked.
 #[inline(always)]
 fn budget(port: &Port, pass: &Pass) -> Result<(), Reason> {
+    if pass.kind == Kind::NeighborAdvertisement && port.take_answer() {
+        return Ok(());
+    }
     if pass.kind.is_discovery() { port.take_discovery() } else { Ok(()) }
 }

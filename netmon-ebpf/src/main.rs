@@ -13,8 +13,11 @@
 
 mod atomic;
 mod bindings;
+mod budgets;
 mod clock;
+mod macs;
 mod maps;
+mod members;
 mod packet;
 mod port;
 mod record;
@@ -58,7 +61,7 @@ fn passes<P: Packet>(
 ) -> bool {
     let port = Port::find(packet.interface());
     let verdict = match &port {
-        Ok(port) => line(packet, port),
+        Ok(port) => line(packet, port).inspect_err(|reason| record::crowded(packet, port, *reason)),
         Err(reason) => Err(*reason),
     };
     record::outcome(packet, direction, port.as_ref().ok(), verdict).passes()
@@ -68,17 +71,20 @@ fn passes<P: Packet>(
 fn ingress(packet: &XdpPacket, port: &Port) -> Result<Kind, Reason> {
     let frame = parse(packet, Direction::Ingress)?;
     let pass = judge::ingress(&frame, &port.as_judged())?;
-    bindings::claim(port, frame.source_mac, &pass)?;
-    port.remember_mac(frame.source_mac)?;
+    let is_new = macs::check(port, frame.source_mac)?;
+    let step = bindings::claim(port, frame.source_mac, &pass)?;
+    if is_new && bindings::is_bound(step) {
+        macs::enter(port, frame.source_mac)?;
+    }
+    bindings::passes(step)?;
     Ok(pass.kind)
 }
 
 #[inline(always)]
 fn egress(packet: &SkbPacket, port: &Port) -> Result<Kind, Reason> {
-    let pass = judge::egress(&parse(packet, Direction::Egress)?, packet.is_forwarded())?;
-    if let Some(claim) = &pass.claim {
-        bindings::reserve(port, claim);
-    }
+    let frame = parse(packet, Direction::Egress)?;
+    let pass = judge::egress(&frame)?;
+    members::hear(port, packet, frame.source_mac, &pass);
     Ok(pass.kind)
 }
 

@@ -15,8 +15,8 @@ pub(crate) trait Packet: Bytes {
     /// The interface's index.
     fn interface(&self) -> u32;
 
-    /// Whether another interface of the host has received it, and a bridge passes it on.
-    fn is_forwarded(&self) -> bool;
+    /// The interface of the host that has received it, where a bridge passes it on; else 0: the host's own.
+    fn received_on(&self) -> u32;
 }
 
 /// A frame in front of the host's stack: the bytes as the guest wrote them.
@@ -41,8 +41,8 @@ impl Packet for XdpPacket {
     }
 
     #[inline(always)]
-    fn is_forwarded(&self) -> bool {
-        false
+    fn received_on(&self) -> u32 {
+        0
     }
 }
 
@@ -104,9 +104,9 @@ impl Packet for SkbPacket {
     }
 
     #[inline(always)]
-    fn is_forwarded(&self) -> bool {
+    fn received_on(&self) -> u32 {
         // SAFETY: the context is the kernel's and lives as long as the program runs.
-        unsafe { (*self.skb).ingress_ifindex != 0 }
+        unsafe { (*self.skb).ingress_ifindex }
     }
 }
 

@@ -4,8 +4,8 @@ use core::mem::offset_of;
 
 use netmon_common::{
     Mac, Reason,
-    abi::{PortPolicy, PortState, Rate},
-    budget, judge, limits,
+    abi::{PortPolicy, PortState},
+    claim, judge, limits,
 };
 
 use crate::{
@@ -31,31 +31,28 @@ impl Port {
         Ok(Self { index, policy, state })
     }
 
-    /// What the judge is to know: the policy, and the first MAC that this guest used.
+    /// What the judge is to know: the policy, and the MAC by which this guest holds its addresses.
     #[inline(always)]
     pub(crate) fn as_judged(&self) -> judge::Port<'_> {
+        judge::Port { policy: self.policy, first_mac: self.first_mac() }
+    }
+
+    /// The MAC by which this guest holds its addresses; zero while it holds none.
+    #[inline(always)]
+    pub(crate) fn first_mac(&self) -> Mac {
         // SAFETY: the pointer is into a map's value; a u64 is read whole.
-        let seen = unsafe { self.mac().read_volatile() };
-        let is_current = seen >> 48 == u64::from(self.policy.epoch);
-        let first_mac = if is_current { Mac::from_bits(seen) } else { Mac::default() };
-        judge::Port { policy: self.policy, first_mac }
+        let (mac, claimed) =
+            unsafe { (self.mac().read_volatile(), self.claimed().read_volatile()) };
+        claim::first_mac(self.policy, &PortState { mac, claimed, ..PortState::default() })
     }
 
-    /// Takes one from the budget of discovery.
+    /// Whether this port's guest has this MAC.
     #[inline(always)]
-    pub(crate) fn take_discovery(&self) -> Result<(), Reason> {
-        let due = self.state.wrapping_byte_add(offset_of!(PortState, nd_due)).cast();
-        if take(due, &self.policy.nd_rate) { Ok(()) } else { Err(Reason::NdRate) }
+    pub(crate) fn has_mac(&self, mac: Mac) -> bool {
+        Mac::new(self.policy.mac) == mac || self.first_mac() == mac
     }
 
-    /// Takes one from the budget of samples.
-    #[inline(always)]
-    pub(crate) fn take_sample(&self) -> bool {
-        let due = self.state.wrapping_byte_add(offset_of!(PortState, sample_due)).cast();
-        take(due, &self.policy.sample_rate)
-    }
-
-    /// The first MAC that passes is the guest's from then on.
+    /// Another queue of the guest may have been first, with another MAC.
     #[inline(always)]
     pub(crate) fn remember_mac(&self, mac: Mac) -> Result<(), Reason> {
         let word = u64::from(self.policy.epoch) << 48 | mac.bits();
@@ -66,8 +63,20 @@ impl Port {
         }
         // SAFETY: the pointer is into a map's value.
         let was = unsafe { atomic::compare_exchange(self.mac(), seen, word) };
-        // Another queue of the guest may have been first, with another MAC.
         if was == seen || was == word { Ok(()) } else { Err(Reason::SourceMac) }
+    }
+
+    /// Notes that a newcomer was refused for what the port holds already; whether user space is to hear of it.
+    #[inline(always)]
+    pub(crate) fn note_newcomer(&self, mac: Mac) -> bool {
+        let (now, crowded) = (clock::now(), self.field(offset_of!(PortState, crowded)));
+        // SAFETY: both pointers are into a map's value; a u64 is read and written whole.
+        unsafe {
+            self.field(offset_of!(PortState, newcomer)).write_volatile(mac.bits());
+            let last = crowded.read_volatile();
+            now.saturating_sub(last) >= limits::CONTEST_INTERVAL
+                && atomic::compare_exchange(crowded, last, now) == last
+        }
     }
 
     /// How many bindings this port holds.
@@ -95,27 +104,16 @@ impl Port {
 
     #[inline(always)]
     fn mac(&self) -> *mut u64 {
-        self.state.wrapping_byte_add(offset_of!(PortState, mac)).cast()
+        self.field(offset_of!(PortState, mac))
     }
 
     #[inline(always)]
     fn claimed(&self) -> *mut u64 {
-        self.state.wrapping_byte_add(offset_of!(PortState, claimed)).cast()
+        self.field(offset_of!(PortState, claimed))
     }
-}
 
-/// Takes one from the budget in this word of a map's value. Where other processors are always first, there
-/// is none left.
-#[inline(always)]
-fn take(word: *mut u64, rate: &Rate) -> bool {
-    for _ in 0..limits::BUDGET_TRIES {
-        // SAFETY: the pointer is into a map's value; a u64 is read whole.
-        let due = unsafe { word.read_volatile() };
-        let Some(next) = budget::take(due, clock::now(), rate) else { return false };
-        // SAFETY: the pointer is into a map's value.
-        if unsafe { atomic::compare_exchange(word, due, next) } == due {
-            return true;
-        }
+    #[inline(always)]
+    pub(crate) fn field(&self, offset: usize) -> *mut u64 {
+        self.state.wrapping_byte_add(offset).cast()
     }
-    false
 }

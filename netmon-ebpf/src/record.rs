@@ -1,7 +1,7 @@
 //! record: count first, then tell, in this order.
 
 use netmon_common::{
-    Kind, Reason,
+    Kind, Mac, Reason,
     abi::{self, Binding, BindingKey, Direction, Event, Mode, NO_PORT, News, PortCounters},
     outcome::Outcome,
     sample,
@@ -78,10 +78,36 @@ fn show<P: Packet>(
     true
 }
 
+/// A newcomer was refused for what its port holds already: user space asks the holders whether they are still there.
+#[inline(always)]
+pub(crate) fn crowded<P: Packet>(packet: &P, port: &Port, reason: Reason) {
+    const SOURCE_MAC: usize = 6;
+    if !reason.is_crowding() {
+        return;
+    }
+    let mac = packet.read(SOURCE_MAC).map_or(Mac::default(), Mac::new);
+    if port.note_newcomer(mac) {
+        let binding = Binding { port: port.index, mac: mac.octets(), ..NOBODY };
+        tell(News::Crowded, &BindingKey::new(0, [0; 16]), &binding);
+    }
+}
+
+const NOBODY: Binding = Binding {
+    first_seen: 0,
+    last_seen: 0,
+    contested: 0,
+    port: 0,
+    epoch: 0,
+    mac: [0; 6],
+    state: 0,
+    origin: 0,
+    padding: [0; 2],
+};
+
 /// Tells user space of a binding. Where the ring is full the loss is counted, and user space reads the
 /// table.
 #[inline(always)]
-pub(crate) fn tell(key: &BindingKey, binding: &Binding) {
+pub(crate) fn tell(news: News, key: &BindingKey, binding: &Binding) {
     let Some(ring) = RING.get_ptr_mut(0) else { return };
     // SAFETY: the entry is this processor's.
     let ring = unsafe { &mut *ring };
@@ -90,7 +116,7 @@ pub(crate) fn tell(key: &BindingKey, binding: &Binding) {
         Some(mut entry) => {
             entry.write(Event {
                 version: abi::VERSION,
-                news: News::Bound as u32,
+                news: news as u32,
                 key: *key,
                 binding: *binding,
             });

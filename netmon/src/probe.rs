@@ -160,7 +160,7 @@ mod tests {
             let frame = parse(bytes.as_slice(), Direction::Ingress).expect("a frame");
             assert_eq!(frame.source_mac, HOST);
             assert_eq!(Ipv6Addr::from(frame.source).to_string(), "fe80::fc:ff:fe00:fe");
-            (judge::egress(&frame, false).expect("let through").kind, frame)
+            (judge::egress(&frame).expect("let through").kind, frame)
         };
         frames(&question, HOST).into_iter().map(read).collect()
     }

@@ -26,7 +26,7 @@ pub fn judged(case: &Case, doctor: impl Fn(&mut Frame)) -> Verdict {
     let port = judge::Port { policy: &case.policy, first_mac: Mac::new(case.first_mac) };
     let pass = match case.direction {
         Direction::Ingress => judge::ingress(&frame, &port)?,
-        Direction::Egress => judge::egress(&frame, false)?,
+        Direction::Egress => judge::egress(&frame)?,
     };
     let claim = pass.claim.map(|claim| Claim {
         address: claim.address.into(),

@@ -250,6 +250,20 @@ fn kind(frame: &Frame<'_>) -> Kind {
     }
 }
 
+/// What the host or a member says on the way to a guest: discovery only, and an advertisement tells of its target.
+fn told(frame: &Frame<'_>, kind: Kind) -> Option<Claim> {
+    let valid = |address| Claim { address, is_valid: true };
+    match (kind, &frame.upper) {
+        (Kind::NeighborAdvertisement, Upper::Icmp(message)) => {
+            message.target().filter(|target| is_link_local(*target)).map(valid)
+        }
+        (Kind::NeighborSolicitation | Kind::RouterSolicitation | Kind::RouterAdvertisement, _) => {
+            Some(frame.source()).filter(|_| !frame.is_unspecified()).map(valid)
+        }
+        _ => None,
+    }
+}
+
 /// DAD asks for its target. Whatever else a guest says, it says from an address that it uses.
 fn claim(frame: &Frame<'_>, kind: Kind, direction: Direction) -> Option<Claim> {
     match (kind, &frame.upper) {
@@ -257,7 +271,8 @@ fn claim(frame: &Frame<'_>, kind: Kind, direction: Direction) -> Option<Claim> {
             let target = message.target().filter(|target| !target.is_unspecified());
             target.map(|address| Claim { address, is_valid: false })
         }
-        _ if frame.is_unspecified() || direction == Direction::Egress => None,
+        _ if direction == Direction::Egress => told(frame, kind),
+        _ if frame.is_unspecified() => None,
         _ => Some(Claim { address: frame.source(), is_valid: true }),
     }
 }

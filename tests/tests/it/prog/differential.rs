@@ -16,7 +16,7 @@ use netmon_common::{
 use netmon_tests::{
     agree::{Verdict, agreed, disagree},
     case::{Case, kept},
-    frame::{Frame, OTHER_MAC, listener_report},
+    frame::{ALL_NODES, Frame, OTHER_MAC, echo},
     generate,
 };
 
@@ -39,6 +39,9 @@ type Told = ([u8; 16], u8, u8, [u8; 6]);
 
 /// What a sample tells: direction, reason, whether it was only observed, length, both MACs.
 type Shown = (u8, u8, bool, usize, Vec<u8>);
+
+/// The address by which a guest has spoken before.
+const SPOKEN: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0x5, 0x9);
 
 /// The programs, and what is to be in the ring buffers.
 struct Differential {
@@ -111,9 +114,9 @@ impl Differential {
         let epoch = epoch.wrapping_add(1);
         let mut entry = PortPolicy { link: PORT, quota: QUOTA, epoch, released, ..case.policy };
         if case.first_mac != [0; 6] {
-            // It claims nothing.
-            let spoken = listener_report().with(|f: &mut Frame| {
-                f.source = Ipv6Addr::UNSPECIFIED;
+            // By an address that no case has: a MAC is pinned by what it holds.
+            let spoken = echo(ALL_NODES).with(|f: &mut Frame| {
+                f.source = SPOKEN;
                 f.source_mac = case.first_mac;
             });
             let mac = case.first_mac;

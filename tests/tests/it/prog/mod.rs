@@ -199,7 +199,7 @@ fn judged(direction: Direction, frame: &[u8]) -> Verdict {
             let port = judge::Port { policy: &policy, first_mac: Mac::default() };
             judge::ingress(&frame, &port).map(|pass| pass.kind)
         }
-        Direction::Egress => judge::egress(&frame, false).map(|pass| pass.kind),
+        Direction::Egress => judge::egress(&frame).map(|pass| pass.kind),
     }
 }
 
