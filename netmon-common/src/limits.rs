@@ -112,6 +112,9 @@ pub const PROBES: usize = 128;
 /// Quiet endpoints whose binding is read again in one tick: each costs a system call of 1 µs.
 pub const LOOKS: usize = 1024;
 
+/// Members of a link that are asked for one address: a bridge has an uplink and some containers.
+pub const MEMBERS_ASKED: usize = 64;
+
 /// TAPs whose guests are searched for in one tick: those of a whole host within a second after its start.
 pub const SEARCHES: usize = 1024;
 

@@ -7,6 +7,7 @@
 
 mod chains;
 mod commands;
+mod heard;
 
 use std::{
     io,
@@ -45,13 +46,14 @@ use crate::{
         privilege::{self, Kept},
         tap::TapMaker,
     },
-    links::{AllLinks, LinkNews, Links},
+    links::Links,
     notify::{self, ServiceManager},
     ports::{PortError, Ports},
     probe::Prober,
     report::PortStatus,
     socket,
     time::Moment,
+    topology::Topology,
     view::{self, Publisher},
 };
 
@@ -62,6 +64,9 @@ const TICK: Duration = Duration::from_millis(250);
 /// How often it reads all links and the whole binding table without being told to: ages come from there, and
 /// it is the bound on how long any lost message goes unnoticed.
 const RECONCILE: Duration = Duration::from_secs(5);
+
+/// How soon it reads them again when something was heard that says so.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// How long the readers get to end when the daemon does, and then what else still runs.
 pub const DRAIN: Duration = Duration::from_secs(2);
@@ -108,6 +113,7 @@ pub async fn run(
         options: options.clone(),
         source,
         prober,
+        topology: Topology::default(),
         table: EndpointTable::new(options.timers),
         publisher,
         drops: drops.clone(),
@@ -117,6 +123,7 @@ pub async fn run(
         is_adopted: false,
         reconciled: None,
         links_read: None,
+        is_changed: false,
         chains: chains.map(Chains::new),
         manager: ServiceManager::default(),
     };
@@ -154,6 +161,8 @@ struct Daemon {
     source: Source,
     ports: Ports,
     prober: Prober,
+    /// The interfaces, as far as was heard.
+    topology: Topology,
     table: EndpointTable,
     publisher: Publisher,
     drops: DropFeed,
@@ -166,6 +175,8 @@ struct Daemon {
     reconciled: Option<Instant>,
     /// When all links were looked at; `None`: it is to be done.
     links_read: Option<Instant>,
+    /// Something was heard since by which links or what is reserved on them may be others.
+    is_changed: bool,
     /// `None`: this kernel has no TCX.
     chains: Option<Chains>,
     manager: ServiceManager,
@@ -200,9 +211,7 @@ impl Daemon {
                 }
                 batch = events.next() => {
                     let batch = batch.map(|batch| if crash::is_deaf() { Vec::new() } else { batch });
-                    // An event says where to look; the table says what is there.
-                    let keys = batch?.into_iter().map(|event| event.key);
-                    keys.filter_map(|key| Some(Input::Binding(key, self.ports.maps().binding(&key)?))).collect()
+                    batch?.iter().filter_map(|event| self.told(event)).collect()
                 }
                 Some(command) = commands.recv() => self.command(command, &links).await,
                 Some(()) = hangup.recv() => notify::reload(|| self.reload()),
@@ -220,27 +229,18 @@ impl Daemon {
     fn fold(&mut self, inputs: Vec<Input>) {
         let now = Moment::now();
         let changes = inputs.into_iter().flat_map(|input| self.table.apply(input, now)).collect();
+        for question in self.table.questions() {
+            self.ask(&question);
+        }
         self.publisher.publish(&self.table, changes);
-    }
-
-    async fn heard(&mut self, news: LinkNews, links: &Links) -> Vec<Input> {
-        if crash::is_deaf() {
-            return Vec::new();
-        }
-        match news {
-            LinkNews::Tap(tap) => return self.changed(|ports| ports.tap(tap)),
-            LinkNews::Gone(index) => return self.changed(|ports| ports.gone(index)),
-            LinkNews::Lost => return self.all_links(links).await,
-            LinkNews::Bridge(bridge) => self.ports.bridge(bridge),
-            LinkNews::Address(address) => self.ports.reserve(address),
-            LinkNews::AddressGone(address) => self.ports.unreserve(address),
-        }
-        Vec::new()
     }
 
     /// Time has passed: reads anew what it is time for, and looks after the quiet.
     async fn tick(&mut self, links: &Links) {
-        if self.links_read.is_none_or(|at| at.elapsed() >= RECONCILE) {
+        let is_due = |at: Instant| {
+            at.elapsed() >= RECONCILE || (self.is_changed && at.elapsed() >= LOOK_AGAIN)
+        };
+        if self.links_read.is_none_or(is_due) {
             let inputs = self.all_links(links).await;
             // Before the bindings are read: they are judged by the ports that there are.
             self.fold(inputs);
@@ -255,9 +255,7 @@ impl Daemon {
         let Due { changes, questions, expired } =
             self.table.tick(Moment::now(), |key| self.ports.maps().binding(key));
         for question in &questions {
-            if let Some(mac) = self.ports.host_mac(question.port()) {
-                self.prober.ask(question, mac);
-            }
+            self.ask(question);
         }
         self.ports.remove_bindings(&expired);
         self.publisher.publish(&self.table, changes);
@@ -271,25 +269,6 @@ impl Daemon {
             self.reconciled = None;
         }
         inputs
-    }
-
-    /// Looks at all links: at start, after lost messages, when a person names a TAP whose message may still
-    /// be under way, and every few seconds.
-    async fn all_links(&mut self, links: &Links) -> Vec<Input> {
-        let reserved = self.ports.reserved();
-        match links.all().await {
-            Ok(AllLinks { taps, bridges, addresses }) => {
-                self.links_read = Some(Instant::now());
-                let inputs = self.changed(|ports| ports.all(taps, bridges));
-                self.ports.reserve_all(reserved, &addresses);
-                inputs
-            }
-            Err(error) => {
-                warn!("{error}");
-                self.links_read = None;
-                Vec::new()
-            }
-        }
     }
 
     /// Takes the configuration over as it is by now: all of it, or nothing.

@@ -4,6 +4,7 @@
 //! when it was last told of, never anything of its own: an endpoint that is lost here is back with the
 //! next [`Input::Table`]. What becomes of those that are quiet is [`EndpointTable::tick`]'s.
 
+mod contest;
 mod liveness;
 mod search;
 
@@ -118,6 +119,10 @@ pub enum Input {
     PortGone(u32),
     /// What the binding table holds under this key now.
     Binding(BindingKey, Binding),
+    /// Another port claims the address of this binding: is its holder still there?
+    Contested(BindingKey, Binding),
+    /// A newcomer behind this port was refused for what the port holds already: is it still there?
+    Crowded(u32),
     /// All that the binding table holds.
     Table(Vec<(BindingKey, Binding)>),
 }
@@ -163,6 +168,10 @@ pub struct EndpointTable {
     entries: BTreeMap<Id, Entry>,
     /// Who was looked after last: the next tick goes on from there.
     cursor: Id,
+    /// Those whose place another wants, and when they were first asked.
+    contests: BTreeMap<Id, Moment>,
+    /// What is to be asked at once.
+    questions: Vec<Question>,
 }
 
 impl Default for EndpointTable {
@@ -179,6 +188,8 @@ impl EndpointTable {
             ports: BTreeMap::new(),
             entries: BTreeMap::new(),
             cursor: (0, Ipv6Addr::UNSPECIFIED),
+            contests: BTreeMap::new(),
+            questions: Vec::new(),
         }
     }
 
@@ -205,6 +216,14 @@ impl EndpointTable {
                 self.forget(|endpoint| endpoint.port == index, &mut changes);
             }
             Input::Binding(key, binding) => self.binding(&key, &binding, now, &mut changes),
+            Input::Contested(key, binding) => {
+                self.binding(&key, &binding, now, &mut changes);
+                self.contest((binding.port, Ipv6Addr::from(key.address)), now);
+            }
+            Input::Crowded(port) => {
+                let held: Vec<Id> = self.entries.range(behind(port)).map(|(id, _)| *id).collect();
+                held.into_iter().for_each(|id| self.contest(id, now));
+            }
             Input::Table(bindings) => {
                 let mut held = BTreeSet::new();
                 for (key, binding) in &bindings {
@@ -279,6 +298,9 @@ impl EndpointTable {
             last_seen,
         };
         let entry = Entry { endpoint: endpoint.clone(), key: *key, silence };
+        if held == abi::State::Proposed {
+            self.questions.push(Question::Link { port: id.0, address: id.1 });
+        }
         match self.entries.insert(id, entry).map(|old| old.endpoint) {
             None => changes.push(Change::Added(endpoint)),
             // That it was heard once more is no change: a busy guest would be all one saw.
@@ -290,7 +312,13 @@ impl EndpointTable {
     /// What an address is that was heard lately; `None`: it is quiet.
     fn heard(&self, held: abi::State, last_seen: Moment, now: Moment) -> Option<State> {
         let quiet = now.since(last_seen);
-        if held == abi::State::Tentative && quiet < TENTATIVE_TIME {
+        let is_tentative = match held {
+            abi::State::Tentative => quiet < TENTATIVE_TIME,
+            // The link is being asked; the kernel side says when that is over.
+            abi::State::Proposed => quiet < self.timers.reachable,
+            abi::State::Valid => false,
+        };
+        if is_tentative {
             Some(State::Tentative)
         } else if quiet < self.timers.reachable {
             Some(State::Reachable)

@@ -3,7 +3,9 @@
 //! The user side of the line, one step a file (the kernel side's steps are in `netmon-common`):
 //!
 //! - [`kernel`]: the programs, maps and hooks; **collect** ([`kernel::events`])
-//! - [`links`]: which TAPs there are, by rtnetlink
+//! - [`links`]: which interfaces there are, by rtnetlink
+//! - [`topology`]: which of them share a link
+//! - [`reservations`]: what on a link is no guest's
 //! - [`config`]: what the daemon was asked for
 //! - [`policy`]: what a port's guest may do
 //! - [`ports`]: which of them are protected, and how
@@ -31,7 +33,9 @@ pub mod policy;
 pub mod ports;
 pub mod probe;
 pub mod report;
+pub mod reservations;
 mod socket;
 pub mod taps;
 pub mod time;
+pub mod topology;
 pub mod view;

@@ -1,28 +1,22 @@
-//! Which TAPs there are, and which addresses the host has: rtnetlink → [`LinkNews`].
+//! Which interfaces there are, which addresses the host has and whom it knows: rtnetlink → [`LinkNews`],
+//! [`AllLinks`]. What follows of it is decided elsewhere ([`crate::topology`], [`crate::reservations`]).
 //!
 //! A message is a hint that something is so now; one may be lost (200 TAPs made at once overrun a default
-//! socket), so all is read anew then, and every few seconds. The only file that knows rtnetlink.
+//! socket), so all is read anew then, and every few seconds. The only file that knows rtnetlink, with
+//! `links/describe.rs`, which reads its messages.
 
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "rtnetlink's enums are open: what was not asked for is passed over"
-)]
+mod describe;
 
-use std::{
-    io,
-    net::{IpAddr, Ipv6Addr},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, io, net::Ipv6Addr, sync::Arc};
 
 use futures::{StreamExt as _, TryStreamExt as _, channel::mpsc::UnboundedReceiver};
-use netmon_common::{Address, Mac};
+use netmon_common::Mac;
 use rtnetlink::{
-    Handle, MulticastGroup, new_multicast_connection,
+    Handle, MulticastGroup, RouteMessageBuilder, new_multicast_connection,
     packet_core::{NetlinkMessage, NetlinkPayload},
     packet_route::{
         AddressFamily, RouteNetlinkMessage,
-        address::{AddressAttribute, AddressMessage},
-        link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage},
+        link::LinkExtentMask,
         tc::{TcAttribute, TcFilterBpfOption, TcOption},
     },
     sys::{AsyncSocket as _, SocketAddr},
@@ -32,30 +26,45 @@ use rtnetlink::{
 /// `net.core.rmem_max`; what does not fit is an overrun.
 const RECEIVE_BUFFER: usize = 8 << 20;
 
-/// A TAP as the kernel describes it.
+/// What an interface is, as far as it matters for links.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// A TAP. A TUN is of the same kind to the kernel, and speaks no Ethernet: it is none.
+    Tap,
+    /// A bridge.
+    Bridge {
+        /// Whether it keeps VLANs apart (`vlan_filtering`).
+        filters_vlans: bool,
+    },
+    /// A VLAN of the interface below, by its number.
+    Vlan(u16),
+    /// A macvlan on the interface below.
+    Macvlan,
+    /// One end of a pair; the interface below is the other end.
+    Veth,
+    /// Anything else that speaks Ethernet.
+    Other,
+}
+
+/// An interface as the kernel describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tap {
+pub struct Interface {
     /// Interface index.
     pub index: u32,
     /// Name.
     pub name: Arc<str>,
-    /// The broadcast domain: its own index, or that of the bridge that it is in.
-    pub link: u32,
+    /// What it is.
+    pub kind: Kind,
+    /// The interface that it is a port of: a bridge, a bond, a VRF. Zero: none.
+    pub master: u32,
+    /// The interface below, in the same namespace. Zero: none.
+    pub below: u32,
     /// The host's own MAC on it.
     pub mac: Mac,
-    /// How often its carrier was lost: a VMM has closed it, and what comes next is another guest.
+    /// How often its carrier was lost: a VMM has closed a TAP, and what comes next is another guest.
     pub carrier_losses: u32,
-    /// Whether it is up and a VMM has it open: frames get to the guest.
+    /// Whether it is up and somebody is at its other end: frames get there.
     pub up: bool,
-}
-
-/// A bridge: the broadcast domain of the TAPs in it, and an interface of the host on that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bridge {
-    /// Interface index.
-    pub index: u32,
-    /// The host's own MAC on it.
-    pub mac: Mac,
 }
 
 /// An address of the host itself, in fe80::/64: no guest can claim another.
@@ -63,34 +72,64 @@ pub struct Bridge {
 pub struct HostAddress {
     /// The interface that has it.
     pub index: u32,
-    /// The address, be it that its DAD is still under way or has failed.
+    /// The address.
     pub address: Ipv6Addr,
+    /// Its DAD is under way, or has failed: the host does not answer for it.
+    pub is_tentative: bool,
+}
+
+/// A neighbour that the host knows by address and MAC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Neighbor {
+    /// The host's interface to it.
+    pub index: u32,
+    /// Its address, in fe80::/64.
+    pub address: Ipv6Addr,
+    /// Its MAC.
+    pub mac: Mac,
+}
+
+/// A MAC that a bridge has heard on one of its ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Station {
+    /// The bridge's port.
+    pub index: u32,
+    /// The MAC.
+    pub mac: Mac,
+    /// The VLAN in which it was heard; zero: the bridge has none.
+    pub vlan: u16,
 }
 
 /// All there is at one time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AllLinks {
-    /// The TAPs.
-    pub taps: Vec<Tap>,
-    /// The bridges.
-    pub bridges: Vec<Bridge>,
+    /// The interfaces that speak Ethernet.
+    pub interfaces: Vec<Interface>,
+    /// Of each bridge and each of its ports that has one, the VLAN of its untagged frames (PVID).
+    pub pvids: BTreeMap<u32, u16>,
     /// The host's addresses.
     pub addresses: Vec<HostAddress>,
+    /// Its default routers: by which interface, and which address in fe80::/64.
+    pub routers: Vec<(u32, Ipv6Addr)>,
+    /// Its neighbours.
+    pub neighbors: Vec<Neighbor>,
+    /// What its bridges have heard.
+    pub stations: Vec<Station>,
 }
 
 /// What was heard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkNews {
-    /// This TAP is there, like this.
-    Tap(Tap),
-    /// This bridge is.
-    Bridge(Bridge),
+    /// This interface is there, like this.
+    Interface(Interface),
     /// The host has this address.
     Address(HostAddress),
     /// The host has it no more.
     AddressGone(HostAddress),
-    /// No such interface any more, TAP or not.
+    /// No such interface any more.
     Gone(u32),
+    /// A default route or a bridge's VLAN has changed: [`Links::all`] tells how.
+    Changed,
     /// Messages were lost: [`Links::all`] tells what there is.
     Lost,
 }
@@ -123,7 +162,7 @@ impl Links {
     ///
     /// No socket.
     pub fn open() -> Result<Self, LinksError> {
-        let groups = [MulticastGroup::Link, MulticastGroup::Ipv6Ifaddr];
+        let groups = [MulticastGroup::Link, MulticastGroup::Ipv6Ifaddr, MulticastGroup::Ipv6Route];
         let (mut connection, handle, messages) = new_multicast_connection(&groups)?;
         connection.socket_mut().socket_mut().set_rx_buf_sz(RECEIVE_BUFFER as libc::c_int)?;
         tokio::spawn(connection);
@@ -138,32 +177,8 @@ impl Links {
     pub async fn next(&mut self) -> Result<LinkNews, LinksError> {
         loop {
             let (message, _) = self.messages.next().await.ok_or(LinksError::Closed)?;
-            match message.payload {
-                NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => {
-                    match described(&link) {
-                        Some(Link::Tap(tap)) => return Ok(LinkNews::Tap(tap)),
-                        Some(Link::Bridge(bridge)) => return Ok(LinkNews::Bridge(bridge)),
-                        None => {}
-                    }
-                }
-                NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewAddress(message)) => {
-                    if let Some(address) = host_address(&message) {
-                        return Ok(LinkNews::Address(address));
-                    }
-                }
-                NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelAddress(message)) => {
-                    if let Some(address) = host_address(&message) {
-                        return Ok(LinkNews::AddressGone(address));
-                    }
-                }
-                // A port that leaves a bridge is "deleted" in the bridge's own family.
-                NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(link))
-                    if link.header.interface_family != AddressFamily::Bridge =>
-                {
-                    return Ok(LinkNews::Gone(link.header.index));
-                }
-                NetlinkPayload::Overrun(_) => return Ok(LinkNews::Lost),
-                _ => {}
+            if let Some(news) = news(&message.payload) {
+                return Ok(news);
             }
         }
     }
@@ -177,15 +192,36 @@ impl Links {
         let mut all = AllLinks::default();
         let mut links = self.handle.link().get().execute();
         while let Some(link) = links.try_next().await? {
-            match described(&link) {
-                Some(Link::Tap(tap)) => all.taps.push(tap),
-                Some(Link::Bridge(bridge)) => all.bridges.push(bridge),
-                None => {}
+            all.interfaces.extend(describe::interface(&link));
+        }
+        let has_vlans = |one: &Interface| one.kind == Kind::Bridge { filters_vlans: true };
+        if all.interfaces.iter().any(has_vlans) {
+            let with_vlans = vec![LinkExtentMask::Brvlan];
+            let request = self.handle.link().get();
+            let request = request.set_filter_mask(AddressFamily::Bridge, with_vlans);
+            let mut ports = request.execute();
+            while let Some(port) = ports.try_next().await? {
+                all.pvids.extend(describe::pvid(&port));
             }
         }
         let mut addresses = self.handle.address().get().execute();
         while let Some(message) = addresses.try_next().await? {
-            all.addresses.extend(host_address(&message));
+            all.addresses.extend(describe::host_address(&message));
+        }
+        let routes = RouteMessageBuilder::<Ipv6Addr>::new().build();
+        let mut routes = self.handle.route().get(routes).execute();
+        while let Some(message) = routes.try_next().await? {
+            all.routers.extend(describe::routers(&message));
+        }
+        let request = self.handle.neighbours().get();
+        let mut neighbors = request.set_address_family(AddressFamily::Inet6).execute();
+        while let Some(message) = neighbors.try_next().await? {
+            all.neighbors.extend(describe::neighbor(&message));
+        }
+        let request = self.handle.neighbours().get();
+        let mut stations = request.set_address_family(AddressFamily::Bridge).execute();
+        while let Some(message) = stations.try_next().await? {
+            all.stations.extend(describe::station(&message));
         }
         Ok(all)
     }
@@ -211,57 +247,35 @@ impl Links {
     }
 }
 
-enum Link {
-    Tap(Tap),
-    Bridge(Bridge),
-}
-
-/// A TUN is of the same kind as a TAP, and speaks no Ethernet.
-fn described(link: &LinkMessage) -> Option<Link> {
-    let header = &link.header;
-    if header.interface_family == AddressFamily::Bridge
-        || header.link_layer_type != LinkLayerType::Ether
-    {
-        return None;
-    }
-    let mut kind = None;
-    let mut tap = Tap {
-        index: header.index,
-        name: Arc::from(""),
-        link: header.index,
-        mac: Mac::default(),
-        carrier_losses: 0,
-        up: header.flags.contains(LinkFlags::LowerUp),
+/// What a message tells that matters.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "rtnetlink's enums are open: what was not asked for is passed over"
+)]
+fn news(payload: &NetlinkPayload<RouteNetlinkMessage>) -> Option<LinkNews> {
+    let message = match payload {
+        NetlinkPayload::InnerMessage(message) => message,
+        NetlinkPayload::Overrun(_) => return Some(LinkNews::Lost),
+        _ => return None,
     };
-    for attribute in &link.attributes {
-        match attribute {
-            LinkAttribute::IfName(name) => tap.name = Arc::from(name.as_str()),
-            LinkAttribute::Controller(bridge) => tap.link = *bridge,
-            LinkAttribute::CarrierDownCount(losses) => tap.carrier_losses = *losses,
-            LinkAttribute::Address(mac) => {
-                tap.mac = mac.first_chunk().map_or(Mac::default(), |mac| Mac::new(*mac));
-            }
-            LinkAttribute::LinkInfo(info) => {
-                kind = info.iter().find_map(|info| match info {
-                    LinkInfo::Kind(kind) => Some(kind.clone()),
-                    _ => None,
-                });
-            }
-            _ => {}
+    match message {
+        // What a bridge tells of its ports, their VLANs among it.
+        RouteNetlinkMessage::NewLink(link) | RouteNetlinkMessage::DelLink(link)
+            if link.header.interface_family == AddressFamily::Bridge =>
+        {
+            Some(LinkNews::Changed)
         }
-    }
-    match kind {
-        Some(InfoKind::Tun) if !tap.name.is_empty() => Some(Link::Tap(tap)),
-        Some(InfoKind::Bridge) => Some(Link::Bridge(Bridge { index: tap.index, mac: tap.mac })),
+        RouteNetlinkMessage::NewLink(link) => describe::interface(link).map(LinkNews::Interface),
+        RouteNetlinkMessage::DelLink(link) => Some(LinkNews::Gone(link.header.index)),
+        RouteNetlinkMessage::NewAddress(message) => {
+            describe::host_address(message).map(LinkNews::Address)
+        }
+        RouteNetlinkMessage::DelAddress(message) => {
+            describe::host_address(message).map(LinkNews::AddressGone)
+        }
+        RouteNetlinkMessage::NewRoute(route) | RouteNetlinkMessage::DelRoute(route) => {
+            (!describe::routers(route).is_empty()).then_some(LinkNews::Changed)
+        }
         _ => None,
     }
-}
-
-fn host_address(message: &AddressMessage) -> Option<HostAddress> {
-    let address = message.attributes.iter().find_map(|attribute| match attribute {
-        AddressAttribute::Address(IpAddr::V6(address)) => Some(*address),
-        _ => None,
-    })?;
-    let is_claimable = Address::from(address).is_link_local();
-    is_claimable.then_some(HostAddress { index: message.header.index, address })
 }

@@ -32,9 +32,9 @@ use crate::{
         maps::Maps,
         pins::Pins,
     },
-    links::{Bridge, Tap},
     policy::{Policies, Policy, PolicyChange},
     time::Moment,
+    topology::Tap,
 };
 
 pub use self::error::PortError;
@@ -81,8 +81,7 @@ pub struct Ports {
     /// Detached by command, likewise.
     released: BTreeSet<u32>,
     taps: BTreeMap<u32, Tap>,
-    bridges: BTreeMap<u32, Bridge>,
-    /// The table of the host's addresses was full, and that was said.
+    /// A table of what is others' was full, and that was said.
     unreserved: bool,
     ports: BTreeMap<u32, Port>,
     /// Why a TAP that is wanted is no port.
@@ -122,7 +121,6 @@ impl Ports {
             forced: BTreeSet::new(),
             released: BTreeSet::new(),
             taps: BTreeMap::new(),
-            bridges: BTreeMap::new(),
             unreserved: false,
             ports: BTreeMap::new(),
             refused: BTreeMap::new(),
@@ -188,32 +186,14 @@ impl Ports {
     pub fn gone(&mut self, index: u32) -> Vec<Input> {
         self.taps.remove(&index);
         self.ordered.remove(&index);
-        self.bridges.remove(&index);
         self.forced.remove(&index);
         self.released.remove(&index);
         self.refused.remove(&index);
         self.release(index)
     }
 
-    /// A bridge has appeared or changed: its MAC is the host's on the link.
-    pub fn bridge(&mut self, bridge: Bridge) {
-        if self.bridges.insert(bridge.index, bridge) == Some(bridge) {
-            return;
-        }
-        for port in self.ports.values_mut().filter(|port| port.tap.link == bridge.index) {
-            port.policy.link_mac = bridge.mac.octets();
-            if let Err(error) = self.maps.set_policy(port.tap.index, &port.policy) {
-                warn!("{}: {error}", port.tap.name);
-            }
-        }
-    }
-
-    /// These are all TAPs and bridges there are.
-    pub fn all(&mut self, taps: Vec<Tap>, bridges: Vec<Bridge>) -> Vec<Input> {
-        self.bridges.retain(|index, _| bridges.iter().any(|bridge| bridge.index == *index));
-        for bridge in bridges {
-            self.bridge(bridge);
-        }
+    /// These are all TAPs there are.
+    pub fn all(&mut self, taps: Vec<Tap>) -> Vec<Input> {
         let there: BTreeSet<u32> = taps.iter().map(|tap| tap.index).collect();
         let gone: Vec<u32> =
             self.taps.keys().copied().filter(|index| !there.contains(index)).collect();
@@ -242,6 +222,16 @@ impl Ports {
                 EgressState::Refused { error, is_asked_again: false }
             }
         };
+    }
+
+    /// Whether an interface of this name and index is a port, or is to be.
+    pub fn is_to_be_port(&self, index: u32, name: &str) -> bool {
+        !self.released.contains(&index) && (self.forced.contains(&index) || self.is_named(name))
+    }
+
+    /// The TAP of this index.
+    pub fn tap_at(&self, index: u32) -> Option<&Tap> {
+        self.taps.get(&index)
     }
 
     /// The host's own MAC on this port.
@@ -290,7 +280,7 @@ impl Ports {
         info!(tap = %name, ifindex = index, hook = ingress.hook().name(), "{done}");
         self.serial += 1;
         let (serial, egress) = (self.serial, EgressState::Pending);
-        let (up, port_scope, tap) = (tap.up, tap.link, tap.clone());
+        let (up, port_scope, tap) = (tap.up, tap.scope, tap.clone());
         let is_beyond_repair = false;
         let port = Port { serial, tap, asked, policy, born, ingress, egress, is_beyond_repair };
         self.attacher.attach(Job { tap: Arc::clone(&name), index, port: serial });
@@ -315,7 +305,7 @@ impl Ports {
             warn!("{}: {error}", tap.name);
         }
         let (index, name, epoch, up) = (tap.index, Arc::clone(&tap.name), policy.epoch, tap.up);
-        let scope = tap.link;
+        let scope = tap.scope;
         if let Some(port) = self.ports.get_mut(&index) {
             (port.tap, port.asked, port.policy) = (tap, asked, policy);
         }
@@ -326,7 +316,7 @@ impl Ports {
     /// link, where others were first, and its MAC is not one that the policy now forbids.
     fn is_same_guest(&self, policy: &PortPolicy, asked: &Policy, tap: &Tap) -> bool {
         policy.carrier_losses == tap.carrier_losses
-            && policy.link == tap.link
+            && (policy.link, policy.vlan) == (tap.link.index, tap.link.vlan)
             && !policy::is_another_guest(&self.maps, tap.index, policy, asked)
     }
 
@@ -336,15 +326,11 @@ impl Ports {
             self.epoch = self.epoch.wrapping_add(1);
             policy.epoch = self.epoch;
         }
-        policy.link = tap.link;
+        (policy.link, policy.vlan) = (tap.link.index, tap.link.vlan);
+        policy.asks_link = u8::from(tap.asks_link);
         policy.host_mac = tap.mac.octets();
-        policy.link_mac = self.link_mac(tap);
+        policy.link_mac = tap.link_mac.octets();
         policy.carrier_losses = tap.carrier_losses;
-    }
-
-    /// The MAC of the bridge that it is in; zero while there is none, or none was heard of.
-    fn link_mac(&self, tap: &Tap) -> [u8; 6] {
-        self.bridges.get(&tap.link).map(|bridge| bridge.mac).unwrap_or_default().octets()
     }
 
     fn release(&mut self, index: u32) -> Vec<Input> {

@@ -12,7 +12,7 @@ use etherparse::{
 use netmon_common::{Address, Mac, parse::icmp};
 use tracing::debug;
 
-use crate::{endpoints::Question, kernel::packet::PacketSocket};
+use crate::{endpoints::Question, kernel::packet::PacketSocket, topology::Member};
 
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 
@@ -58,6 +58,20 @@ impl Prober {
             }
         }
     }
+
+    /// Asks a member of a link that is no port whether it has an address: as the bridge with this MAC, and as DAD
+    /// asks, because any other question would enter the asker into its table of neighbours.
+    pub fn ask_member(&self, member: Member, address: Ipv6Addr, bridge: Mac) {
+        let mut frame = dad(bridge, address);
+        if let Some(vlan) = member.tag {
+            // Behind the two MACs (IEEE 802.1Q clause 9.6).
+            let tag = [0x8100_u16.to_be_bytes(), vlan.to_be_bytes()].concat();
+            frame.splice(12..12, tag).for_each(drop);
+        }
+        if let Err(error) = self.0.send(member.index, &frame) {
+            debug!(?member, %address, "not sent: {error}");
+        }
+    }
 }
 
 fn frames(question: &Question, host: Mac) -> Vec<Vec<u8>> {
@@ -65,6 +79,8 @@ fn frames(question: &Question, host: Mac) -> Vec<Vec<u8>> {
         // One address of each guest answers: that which it prefers for the link.
         Question::Everybody { .. } => vec![listener_query(host), echo_request(host)],
         Question::Neighbor { mac, address, .. } => vec![solicitation(host, mac, address)],
+        // Not for the guest: see `Prober::ask_member`.
+        Question::Link { .. } => vec![],
     }
 }
 
@@ -73,8 +89,20 @@ fn frames(question: &Question, host: Mac) -> Vec<Vec<u8>> {
 fn solicitation(host: Mac, guest: Mac, target: Ipv6Addr) -> Vec<u8> {
     const SOURCE_LINK_LAYER_ADDRESS: [u8; 2] = [1, 1];
     let body = [&target.octets()[..], &SOURCE_LINK_LAYER_ADDRESS, &host.octets()].concat();
-    let envelope = Envelope { host, to: guest, destination: target, hop_limit: 255, alert: &[] };
+    let source = Address::link_local_of(host).into();
+    let (to, destination) = (guest, target);
+    let envelope = Envelope { host, source, to, destination, hop_limit: 255, alert: &[] };
     envelope.around(Icmpv6Type::NeighborSolicitation, &body)
+}
+
+/// Duplicate address detection of an address (RFC 4862 section 5.4.2).
+fn dad(host: Mac, target: Ipv6Addr) -> Vec<u8> {
+    let group = Address::from(target).solicited_node_group();
+    let [.., a, b, c, d] = group.octets();
+    let (to, destination) = (Mac::new([0x33, 0x33, a, b, c, d]), Ipv6Addr::from(group));
+    let source = Ipv6Addr::UNSPECIFIED;
+    let envelope = Envelope { host, source, to, destination, hop_limit: 255, alert: &[] };
+    envelope.around(Icmpv6Type::NeighborSolicitation, &target.octets())
 }
 
 /// Whoever listens to a group, as every host does that has an address, reports it.
@@ -97,6 +125,7 @@ fn echo_request(host: Mac) -> Vec<u8> {
 /// What is written on a question.
 struct Envelope<'a> {
     host: Mac,
+    source: Ipv6Addr,
     to: Mac,
     destination: Ipv6Addr,
     hop_limit: u8,
@@ -107,11 +136,12 @@ struct Envelope<'a> {
 impl Envelope<'_> {
     fn to_all(host: Mac) -> Self {
         let to = Mac::new([0x33, 0x33, 0, 0, 0, 1]);
-        Self { host, to, destination: ALL_NODES, hop_limit: 255, alert: &[] }
+        let source = Address::link_local_of(host).into();
+        Self { host, source, to, destination: ALL_NODES, hop_limit: 255, alert: &[] }
     }
 
     fn around(&self, kind: Icmpv6Type, body: &[u8]) -> Vec<u8> {
-        let source = Address::link_local_of(self.host).octets();
+        let source = self.source.octets();
         let destination = self.destination.octets();
         let ethernet = Ethernet2Header {
             destination: self.to.octets(),
@@ -178,6 +208,15 @@ mod tests {
         assert_eq!(query.hop_limit, 1);
         let kind = icmp::LISTENER_QUERY;
         assert_eq!(query.upper, Ok(Upper::Mld { kind, router_alert: true }));
+    }
+
+    #[test]
+    fn a_member_is_asked_as_dad_asks() {
+        let frame = dad(HOST, Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 2));
+        let frame = parse(frame.as_slice(), Direction::Ingress).expect("a frame");
+        let policy = netmon_common::abi::PortPolicy::default();
+        let port = judge::Port { policy: &policy, first_mac: Mac::default() };
+        assert_eq!(judge::ingress(&frame, &port).map(|pass| pass.kind), Ok(Kind::Dad));
     }
 
     #[test]

@@ -14,6 +14,11 @@ impl Moment {
         Self(nanos)
     }
 
+    /// As the kernel side stamps.
+    pub const fn nanos(self) -> u64 {
+        self.0
+    }
+
     /// Now. The same coarse clock as the kernel side's, so that no stamp lies ahead of it.
     pub fn now() -> Self {
         // The clock exists since Linux 2.6.32; zero would only make things look young.

@@ -66,13 +66,22 @@ pub enum Question {
         /// The address.
         address: Ipv6Addr,
     },
+    /// Has a member of the port's link, which is no port, this address?
+    Link {
+        /// The port that claims it: its interface index.
+        port: u32,
+        /// The address.
+        address: Ipv6Addr,
+    },
 }
 
 impl Question {
     /// The port that it goes to.
     pub const fn port(&self) -> u32 {
         match *self {
-            Self::Everybody { port } | Self::Neighbor { port, .. } => port,
+            Self::Everybody { port } | Self::Neighbor { port, .. } | Self::Link { port, .. } => {
+                port
+            }
         }
     }
 }
@@ -108,6 +117,7 @@ impl EndpointTable {
     pub fn tick(&mut self, now: Moment, read: impl Fn(&BindingKey) -> Option<Binding>) -> Due {
         let mut due = Due::default();
         self.search(now, &mut due.questions);
+        self.decide_contests(now, &read, &mut due);
         let searches = due.questions.len();
         for id in self.quiet(now) {
             if due.questions.len() - searches >= limits::PROBES {

@@ -8,9 +8,12 @@ use aya::{
     maps::{HashMap, Map, MapData, MapError, PerCpuArray, PerCpuHashMap, PerCpuValues},
     util::nr_cpus,
 };
-use netmon_common::abi::{
-    Binding, BindingKey, Count, Ledger, NO_PORT, PortCounters, PortPolicy, PortState, Reserved,
-    RingCount,
+use netmon_common::{
+    Mac,
+    abi::{
+        Binding, BindingKey, Count, Ledger, MacHolder, MacKey, NO_PORT, PortCounters, PortPolicy,
+        PortState, Reserved, RingCount,
+    },
 };
 use zerocopy::{FromBytes, FromZeros as _};
 
@@ -23,6 +26,8 @@ const KEY: usize = size_of::<BindingKey>();
 const BINDING: usize = size_of::<Binding>();
 const COUNTERS: usize = size_of::<PortCounters>();
 const RESERVED: usize = size_of::<Reserved>();
+const MAC: usize = size_of::<MacKey>();
+const MAC_HOLDER: usize = size_of::<MacHolder>();
 const RING: usize = size_of::<RingCount>();
 
 /// The tables that both sides share.
@@ -31,6 +36,7 @@ pub struct Maps {
     states: HashMap<MapData, u32, [u8; STATE]>,
     bindings: HashMap<MapData, [u8; KEY], [u8; BINDING]>,
     reserved: HashMap<MapData, [u8; KEY], [u8; RESERVED]>,
+    macs: HashMap<MapData, [u8; MAC], [u8; MAC_HOLDER]>,
     counters: PerCpuHashMap<MapData, u32, [u8; COUNTERS]>,
     ring: PerCpuArray<MapData, [u8; RING]>,
     processors: usize,
@@ -91,6 +97,7 @@ impl Maps {
             states: take(object, "PORT_STATE")?,
             bindings: take(object, "BINDINGS")?,
             reserved: take(object, "RESERVED")?,
+            macs: take(object, "MACS")?,
             counters: take(object, "COUNTERS")?,
             ring: take(object, "RING")?,
             processors,
@@ -129,12 +136,18 @@ impl Maps {
         self.policies.keys().collect::<Result<_, _>>().map_err(at("PORTS"))
     }
 
-    /// Replaces a port's policy.
+    /// Replaces a port's policy. The MAC that it names is the port's before its guest has spoken.
     ///
     /// # Errors
     ///
     /// The table is full.
     pub fn set_policy(&mut self, index: u32, policy: &PortPolicy) -> Result<(), MapsError> {
+        let mac = Mac::new(policy.mac);
+        if !mac.is_zero() {
+            let (link, vlan) = (policy.link, policy.vlan);
+            let key = MacKey { mac: mac.bits(), link, vlan, padding: 0 };
+            self.hold_mac(&key, MacHolder { port: index, ..MacHolder::default() })?;
+        }
         let policy: &[u8; POLICY] = zerocopy::transmute_ref!(policy);
         self.policies.insert(index, policy, 0).map_err(at("PORTS"))
     }
@@ -201,17 +214,41 @@ impl Maps {
         let _absent = self.reserved.remove(key);
     }
 
-    /// The addresses of the host's that no guest may claim.
+    /// The addresses that no guest may claim, and who has them.
     ///
     /// # Errors
     ///
     /// The kernel's word on the iteration.
-    pub fn reserved(&self) -> Result<Vec<BindingKey>, MapsError> {
-        self.reserved
-            .keys()
-            .map(|key| key.map(value))
-            .collect::<Result<_, _>>()
-            .map_err(at("RESERVED"))
+    pub fn reserved(&self) -> Result<Vec<(BindingKey, Reserved)>, MapsError> {
+        let rows = self.reserved.iter().map(|row| row.map(|(key, held)| (value(key), value(held))));
+        rows.collect::<Result<_, _>>().map_err(at("RESERVED"))
+    }
+
+    /// Enters the holder of a MAC.
+    ///
+    /// # Errors
+    ///
+    /// The table is full.
+    pub fn hold_mac(&mut self, key: &MacKey, holder: MacHolder) -> Result<(), MapsError> {
+        let holder: [u8; MAC_HOLDER] = zerocopy::transmute!(holder);
+        let key: &[u8; MAC] = zerocopy::transmute_ref!(key);
+        self.macs.insert(key, holder, 0).map_err(at("MACS"))
+    }
+
+    /// Removes the holder of a MAC, if there is one.
+    pub fn release_mac(&mut self, key: &MacKey) {
+        let key: &[u8; MAC] = zerocopy::transmute_ref!(key);
+        let _absent = self.macs.remove(key);
+    }
+
+    /// The MACs that are somebody's, and whose.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's word on the iteration.
+    pub fn macs(&self) -> Result<Vec<(MacKey, MacHolder)>, MapsError> {
+        let rows = self.macs.iter().map(|row| row.map(|(key, held)| (value(key), value(held))));
+        rows.collect::<Result<_, _>>().map_err(at("MACS"))
     }
 
     /// A port's counters, summed over the processors; `None` where there is no such port.

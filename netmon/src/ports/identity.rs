@@ -4,7 +4,7 @@ use netmon_common::abi::{Binding, BindingKey};
 use tracing::warn;
 
 use super::{Port, Ports};
-use crate::{links::Tap, time::Moment};
+use crate::{time::Moment, topology::Tap};
 
 impl Port {
     /// Whether a binding was counted as this port's when it was claimed, and not as a former one's with the same

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use glob::Pattern;
-use netmon_common::{Mac, abi::PortPolicy};
+use netmon_common::{Mac, abi::PortPolicy, claim};
 use tracing::{info, warn};
 
 use super::{PortError, Ports};
 use crate::{
     endpoints::Input,
     kernel::maps::{Maps, MapsError},
-    links::Tap,
     policy::PolicyOrder,
     policy::{Policies, Policy},
+    topology::Tap,
 };
 
 impl Ports {
@@ -59,8 +59,11 @@ impl Ports {
 
     /// Whether a TAP is to be protected.
     pub(super) fn is_wanted(&self, tap: &Tap) -> bool {
-        let is_named = || self.wanted.iter().any(|glob| glob.matches(&tap.name));
-        !self.released.contains(&tap.index) && (self.forced.contains(&tap.index) || is_named())
+        self.is_to_be_port(tap.index, &tap.name)
+    }
+
+    pub(super) fn is_named(&self, name: &str) -> bool {
+        self.wanted.iter().any(|glob| glob.matches(name))
     }
 
     /// What a TAP's guest may do.
@@ -89,7 +92,7 @@ impl Ports {
         port.asked = asked;
         self.maps.set_policy(tap.index, &port.policy)?;
         let (index, name, epoch) = (tap.index, Arc::clone(&tap.name), port.policy.epoch);
-        let (up, scope) = (tap.up, tap.link);
+        let (up, scope) = (tap.up, tap.scope);
         Ok(if is_another {
             vec![Input::Port { index, name, scope, epoch, up }]
         } else {
@@ -111,11 +114,15 @@ pub(super) fn is_another_guest(
 
 /// The kernel side's form of `asked`, with all of `old` that is not the policy's: bindings and guest stay.
 pub(super) fn entry(asked: &Policy, old: &PortPolicy, is_ordered: bool) -> PortPolicy {
-    let PortPolicy { released, link, epoch, host_mac, link_mac, carrier_losses, .. } = *old;
+    let PortPolicy { released, groups_released, link, vlan, asks_link, epoch, .. } = *old;
+    let PortPolicy { host_mac, link_mac, carrier_losses, .. } = *old;
     let ordered = u8::from(is_ordered);
     PortPolicy {
         released,
+        groups_released,
         link,
+        vlan,
+        asks_link,
         epoch,
         host_mac,
         link_mac,
@@ -127,9 +134,8 @@ pub(super) fn entry(asked: &Policy, old: &PortPolicy, is_ordered: bool) -> PortP
 
 /// The MAC that the port's guest has used, if it has spoken.
 pub(super) fn first_mac(maps: &Maps, index: u32, policy: &PortPolicy) -> Option<Mac> {
-    let state = maps.state(index).unwrap_or_default();
-    (state.mac != 0 && state.mac >> 48 == u64::from(policy.epoch))
-        .then(|| Mac::from_bits(state.mac))
+    let mac = claim::first_mac(policy, &maps.state(index).unwrap_or_default());
+    (!mac.is_zero()).then_some(mac)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::{
         load::{CLASSIFIER, XDP},
         pins::Pins,
     },
-    links::Tap,
+    topology::Tap,
 };
 
 /// How often the number of a port's bindings is counted while its guest may be making more.

@@ -33,7 +33,7 @@ impl Ports {
             Some(PortStatus {
                 tap: Arc::clone(&tap.name),
                 index: *index,
-                link: tap.link,
+                link: tap.link.index,
                 ingress: None,
                 egress: None,
                 mac: None,
@@ -154,7 +154,7 @@ impl Ports {
         PortStatus {
             tap: Arc::clone(&port.tap.name),
             index,
-            link: port.tap.link,
+            link: port.tap.link.index,
             ingress: ingress.then_some(port.ingress.hook()),
             egress: match &port.egress {
                 EgressState::On(on) if egress => Some(on.hook()),

@@ -58,6 +58,7 @@ impl Host {
         lines.extend(due.questions.iter().map(|question| match question {
             Question::Everybody { port } => format!("? {port}"),
             Question::Neighbor { address, .. } => format!("? {address}"),
+            Question::Link { address, .. } => format!("? link {address}"),
         }));
         for (key, _) in due.expired {
             self.kernel.remove(&key).expect("what expires is there");

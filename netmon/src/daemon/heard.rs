@@ -1,0 +1,122 @@
+//! What the daemon's loop makes of news: links, the kernel side's events, and what is to be asked because of them.
+
+use netmon_common::{
+    abi::{Event, News},
+    limits,
+};
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::Daemon;
+use crate::{
+    crash,
+    endpoints::{Input, Question},
+    links::{Interface, Kind, LinkNews, Links},
+    reservations::Wanted,
+    time::Moment,
+    topology::Topology,
+};
+
+impl Daemon {
+    /// An event says where to look; the table says what is there.
+    pub(super) fn told(&self, event: &Event) -> Option<Input> {
+        let port = event.binding.port;
+        match News::try_from(event.news).ok()? {
+            News::Bound => Some(Input::Binding(event.key, self.ports.maps().binding(&event.key)?)),
+            News::Contested => {
+                Some(Input::Contested(event.key, self.ports.maps().binding(&event.key)?))
+            }
+            News::Crowded => Some(Input::Crowded(port)),
+        }
+    }
+
+    pub(super) fn ask(&self, question: &Question) {
+        let Some(tap) = self.ports.tap_at(question.port()) else { return };
+        match question {
+            Question::Everybody { .. } | Question::Neighbor { .. } => {
+                self.prober.ask(question, tap.mac);
+            }
+            Question::Link { address, .. } => {
+                let is_port = |one: &Interface| self.is_to_be_port(one);
+                for member in self.topology.members(tap.link, is_port).take(limits::MEMBERS_ASKED) {
+                    self.prober.ask_member(member, *address, tap.link_mac);
+                }
+            }
+        }
+    }
+
+    fn is_to_be_port(&self, one: &Interface) -> bool {
+        one.kind == Kind::Tap && self.ports.is_to_be_port(one.index, &one.name)
+    }
+
+    pub(super) async fn heard(&mut self, news: LinkNews, links: &Links) -> Vec<Input> {
+        if crash::is_deaf() {
+            return Vec::new();
+        }
+        match news {
+            LinkNews::Interface(interface) => return self.interface(interface),
+            LinkNews::Gone(index) => {
+                self.topology.remove(index);
+                self.is_changed = true;
+                return self.changed(|ports| ports.gone(index));
+            }
+            LinkNews::Lost => return self.all_links(links).await,
+            LinkNews::Changed => self.is_changed = true,
+            LinkNews::Address(address) => self.ports.reserve(&self.topology, address),
+            LinkNews::AddressGone(address) => self.ports.unreserve(&self.topology, address),
+        }
+        Vec::new()
+    }
+
+    /// An interface is there, like this: a TAP, or something that may be on a link with one.
+    fn interface(&mut self, interface: Interface) -> Vec<Input> {
+        let (index, is_port) = (interface.index, self.is_to_be_port(&interface));
+        let was = self.topology.link(index);
+        let is_news = self.topology.set(interface);
+        if is_port {
+            let tap = self.topology.tap(index, |one| self.is_to_be_port(one));
+            if self.topology.link(index) != was {
+                // Its own MAC is the link's.
+                self.is_changed = true;
+            }
+            return tap.map_or_else(Vec::new, |tap| self.changed(|ports| ports.tap(tap)));
+        }
+        if is_news { self.all_taps() } else { Vec::new() }
+    }
+
+    /// Tells the ports of all TAPs, with what follows from where they are now.
+    fn all_taps(&mut self) -> Vec<Input> {
+        self.is_changed = true;
+        let is_port = |one: &Interface| self.is_to_be_port(one);
+        let taps = self.topology.interfaces().filter(|one| one.kind == Kind::Tap);
+        let taps = taps.filter_map(|one| self.topology.tap(one.index, is_port)).collect();
+        self.changed(|ports| ports.all(taps))
+    }
+
+    /// Looks at all links: at start, after lost messages, when a person names a TAP whose message may still
+    /// be under way, and every few seconds.
+    pub(super) async fn all_links(&mut self, links: &Links) -> Vec<Input> {
+        let reserved = self.ports.reserved();
+        match links.all().await {
+            Ok(all) => {
+                self.links_read = Some(Instant::now());
+                let now = Moment::now();
+                self.topology = Topology::new(all.interfaces.clone(), all.pvids.clone());
+                let is_port = |index| {
+                    self.topology.interface(index).is_some_and(|one| self.is_to_be_port(one))
+                };
+                let wanted = Wanted::of(&self.topology, &all, &[], is_port, now);
+                // Before any guest is a port's: what is another's is so from its first frame on.
+                self.ports.reserve_all(&reserved, &wanted, now);
+                let inputs = self.all_taps();
+                self.is_changed = false;
+                inputs
+            }
+            Err(error) => {
+                warn!("{error}");
+                self.links_read = None;
+                Vec::new()
+            }
+        }
+    }
+}
