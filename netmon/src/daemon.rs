@@ -123,6 +123,7 @@ pub async fn run(
         is_adopted: false,
         reconciled: None,
         links_read: None,
+        looked: None,
         is_changed: false,
         chains: chains.map(Chains::new),
         manager: ServiceManager::default(),
@@ -175,6 +176,8 @@ struct Daemon {
     reconciled: Option<Instant>,
     /// When all links were looked at; `None`: it is to be done.
     links_read: Option<Instant>,
+    /// When the hooks were looked at.
+    looked: Option<Instant>,
     /// Something was heard since by which links or what is reserved on them may be others.
     is_changed: bool,
     /// `None`: this kernel has no TCX.
@@ -237,10 +240,13 @@ impl Daemon {
 
     /// Time has passed: reads anew what it is time for, and looks after the quiet.
     async fn tick(&mut self, links: &Links) {
-        let is_due = |at: Instant| {
-            at.elapsed() >= RECONCILE || (self.is_changed && at.elapsed() >= LOOK_AGAIN)
-        };
-        if self.links_read.is_none_or(is_due) {
+        let is_due = |at: Instant, after| at.elapsed() >= after;
+        if self.is_changed && self.links_read.is_some_and(|at| is_due(at, LOOK_AGAIN)) {
+            let inputs = self.all_links(links).await;
+            self.fold(inputs);
+        }
+        if self.looked.is_none_or(|at| is_due(at, RECONCILE)) || self.links_read.is_none() {
+            self.looked = Some(Instant::now());
             let inputs = self.all_links(links).await;
             // Before the bindings are read: they are judged by the ports that there are.
             self.fold(inputs);

@@ -121,8 +121,13 @@ pub enum Input {
     Binding(BindingKey, Binding),
     /// Another port claims the address of this binding: is its holder still there?
     Contested(BindingKey, Binding),
-    /// A newcomer behind this port was refused for what the port holds already: is it still there?
-    Crowded(u32),
+    /// A newcomer behind a port was refused for what the port holds already: is that still there?
+    Crowded {
+        /// The port's interface index.
+        port: u32,
+        /// The newcomer's MAC.
+        newcomer: Mac,
+    },
     /// All that the binding table holds.
     Table(Vec<(BindingKey, Binding)>),
 }
@@ -220,10 +225,7 @@ impl EndpointTable {
                 self.binding(&key, &binding, now, &mut changes);
                 self.contest((binding.port, Ipv6Addr::from(key.address)), now);
             }
-            Input::Crowded(port) => {
-                let held: Vec<Id> = self.entries.range(behind(port)).map(|(id, _)| *id).collect();
-                held.into_iter().for_each(|id| self.contest(id, now));
-            }
+            Input::Crowded { port, newcomer } => self.crowd(port, newcomer, now),
             Input::Table(bindings) => {
                 let mut held = BTreeSet::new();
                 for (key, binding) in &bindings {

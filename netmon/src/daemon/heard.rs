@@ -1,6 +1,7 @@
 //! What the daemon's loop makes of news: links, the kernel side's events, and what is to be asked because of them.
 
 use netmon_common::{
+    Mac,
     abi::{Event, News},
     limits,
 };
@@ -26,7 +27,10 @@ impl Daemon {
             News::Contested => {
                 Some(Input::Contested(event.key, self.ports.maps().binding(&event.key)?))
             }
-            News::Crowded => Some(Input::Crowded(port)),
+            News::Crowded => {
+                let newcomer = Mac::new(event.binding.mac);
+                Some(Input::Crowded { port, newcomer })
+            }
         }
     }
 
@@ -56,8 +60,11 @@ impl Daemon {
         match news {
             LinkNews::Interface(interface) => return self.interface(interface),
             LinkNews::Gone(index) => {
+                // Of a TAP by itself nobody else has anything.
+                let link = self.topology.link(index);
+                self.is_changed |= link.index != index
+                    || self.topology.interface(index).is_none_or(|one| one.kind != Kind::Tap);
                 self.topology.remove(index);
-                self.is_changed = true;
                 return self.changed(|ports| ports.gone(index));
             }
             LinkNews::Lost => return self.all_links(links).await,
@@ -75,10 +82,9 @@ impl Daemon {
         let is_news = self.topology.set(interface);
         if is_port {
             let tap = self.topology.tap(index, |one| self.is_to_be_port(one));
-            if self.topology.link(index) != was {
-                // Its own MAC is the link's.
-                self.is_changed = true;
-            }
+            // Its own MAC is the link's, where that is not the TAP alone.
+            let link = self.topology.link(index);
+            self.is_changed |= link != was && self.topology.is_shared(link);
             return tap.map_or_else(Vec::new, |tap| self.changed(|ports| ports.tap(tap)));
         }
         if is_news { self.all_taps() } else { Vec::new() }

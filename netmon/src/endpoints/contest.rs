@@ -5,9 +5,12 @@
 
 use std::{mem, time::Duration};
 
-use netmon_common::abi::{Binding, BindingKey};
+use netmon_common::{
+    Mac,
+    abi::{Binding, BindingKey},
+};
 
-use super::{Change, Due, EndpointTable, Id, Question, State};
+use super::{Change, Due, EndpointTable, Entry, Id, Question, State, behind};
 use crate::time::Moment;
 
 /// How long the holder has for its answer (TENT_LT, RFC 6620 section 3.2.3).
@@ -30,6 +33,17 @@ impl EndpointTable {
         self.contests.insert(id, now);
         let (port, address, mac) = (id.0, id.1, entry.endpoint.mac);
         self.questions.push(Question::Neighbor { port, mac, address });
+    }
+
+    /// The addresses behind a port are asked where the newcomer has their MAC: it is the same guest, whose quota is
+    /// full. To another MAC only those give way that have not answered for long.
+    pub(super) fn crowd(&mut self, port: u32, newcomer: Mac, now: Moment) {
+        let gives_way = |entry: &Entry| {
+            entry.endpoint.mac == newcomer || entry.endpoint.state == State::Unreachable
+        };
+        let held = self.entries.range(behind(port)).filter(|(_, entry)| gives_way(entry));
+        let held: Vec<Id> = held.map(|(id, _)| *id).collect();
+        held.into_iter().for_each(|id| self.contest(id, now));
     }
 
     /// Looks who has answered.

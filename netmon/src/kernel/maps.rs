@@ -214,12 +214,21 @@ impl Maps {
         let _absent = self.reserved.remove(key);
     }
 
-    /// The addresses that no guest may claim, and who has them.
+    /// The addresses that no guest may claim.
     ///
     /// # Errors
     ///
     /// The kernel's word on the iteration.
-    pub fn reserved(&self) -> Result<Vec<(BindingKey, Reserved)>, MapsError> {
+    pub fn reserved(&self) -> Result<Vec<BindingKey>, MapsError> {
+        Ok(self.reservations()?.into_iter().map(|(key, _)| key).collect())
+    }
+
+    /// … and who has them.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's word on the iteration.
+    pub fn reservations(&self) -> Result<Vec<(BindingKey, Reserved)>, MapsError> {
         let rows = self.reserved.iter().map(|row| row.map(|(key, held)| (value(key), value(held))));
         rows.collect::<Result<_, _>>().map_err(at("RESERVED"))
     }

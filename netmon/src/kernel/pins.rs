@@ -1,10 +1,10 @@
 //! What is pinned in the instance's directory: there enforcement lives on when the daemon does not.
 //!
 //! ```text
-//! DIR/v1/netns_4026531840      whose TAPs these are
-//! DIR/v1/maps/BINDINGS         …
-//! DIR/v1/programs/guest_to_host
-//! DIR/v1/links/7_xdp_native    the TAP with index 7
+//! DIR/v2/netns_4026531840      whose TAPs these are
+//! DIR/v2/maps/BINDINGS         …
+//! DIR/v2/programs/guest_to_host
+//! DIR/v2/links/7_xdp_native    the TAP with index 7
 //! ```
 //!
 //! `v1` is the version of the ABI. A set is built aside, as `DIR/new`, and renamed when it is whole: a half one

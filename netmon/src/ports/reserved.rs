@@ -51,7 +51,7 @@ impl Ports {
 
     /// What was entered at some time before [`reserve_all`](Self::reserve_all)'s facts were read.
     pub fn reserved(&self) -> Before {
-        let (addresses, macs) = (self.maps.reserved(), self.maps.macs());
+        let (addresses, macs) = (self.maps.reservations(), self.maps.macs());
         let failed = |error: &MapsError| warn!("{error}");
         Before {
             addresses: addresses.inspect_err(failed).unwrap_or_default().into_iter().collect(),

@@ -205,7 +205,7 @@ fn a_guest_of_a_bridge_does_not_get_anothers_address() -> anyhow::Result<()> {
     // The daemon hears of the bridge by a message of its own: until then each TAP is a link by itself.
     wait::until("a shared link", || {
         taps[0].send(&advertisement(GUEST).bytes())?;
-        taps[1].send(&other(dad(GUEST)))?;
+        taps[1].send(&other(tcp(80, 2)))?;
         Ok(drops(&daemon)?
             .iter()
             .any(|row| row.starts_with("tap1 ingress binding_conflict"))

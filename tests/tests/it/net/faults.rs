@@ -35,7 +35,7 @@ fn its(daemon: &Daemon<'_>, path: &str) -> PathBuf {
 
 /// Where a TAP's links are pinned: XDP, then TCX.
 fn links(daemon: &Daemon<'_>, index: u32) -> [PathBuf; 2] {
-    ["xdp_native", "tcx"].map(|hook| its(daemon, &format!("{PINS}/v1/links/{index}_{hook}")))
+    ["xdp_native", "tcx"].map(|hook| its(daemon, &format!("{PINS}/v2/links/{index}_{hook}")))
 }
 
 /// The programs on a TAP's egress hook.
@@ -113,7 +113,7 @@ fn pins_are_made_again_in_a_bpffs_that_hides_the_old_ones() -> anyhow::Result<()
     under_attack_by(&host, &tap, &frames, || {
         run(&host, "mount -t bpf -o mode=0700 second /sys/fs/bpf")?;
         wait::until("the pins", || {
-            let listed = ls(&host, &format!("{PINS}/v1/links")).unwrap_or_default();
+            let listed = ls(&host, &format!("{PINS}/v2/links")).unwrap_or_default();
             Ok((listed.len() == 2).then_some(()))
         })?;
         killed(&mut daemon)?;
@@ -148,7 +148,7 @@ fn enforcement_goes_on_where_the_bpffs_is_unmounted_and_that_is_said_once() -> a
         run(&host, "mount -t bpf -o mode=0700 bpf /run/bpf")?;
         run(&host, "mkdir -m 0700 /run/bpf/netmon")?;
         wait::until("the pins", || {
-            let listed = ls(&host, "/run/bpf/netmon/v1/links").unwrap_or_default();
+            let listed = ls(&host, "/run/bpf/netmon/v2/links").unwrap_or_default();
             Ok((listed.len() == 4).then_some(()))
         })
     })?;

@@ -17,9 +17,9 @@ use super::{
 fn a_set_that_cannot_be_read_is_replaced_under_live_enforcement() -> anyhow::Result<()> {
     let damages = [
         format!(
-            "mv {PINS}/v1/maps/RESERVED {PINS}/v1/maps/x;mv {PINS}/v1/maps/BINDINGS {PINS}/v1/maps/RESERVED;mv {PINS}/v1/maps/x {PINS}/v1/maps/BINDINGS"
+            "mv {PINS}/v2/maps/RESERVED {PINS}/v2/maps/x;mv {PINS}/v2/maps/BINDINGS {PINS}/v2/maps/RESERVED;mv {PINS}/v2/maps/x {PINS}/v2/maps/BINDINGS"
         ),
-        format!("rm {PINS}/v1/maps/COUNTERS"),
+        format!("rm {PINS}/v2/maps/COUNTERS"),
         format!("mkdir -p {PINS}/new/maps"),
     ];
     for damage in damages {
@@ -34,7 +34,7 @@ fn a_set_that_cannot_be_read_is_replaced_under_live_enforcement() -> anyhow::Res
             confined(&daemon, "tap0")?;
             tap.send(&tcp(80, 2).bytes())?;
             daemon.wait_json("endpoints", |rows| (rows.len() == 1).then_some(()))?;
-            wait::until("the old set to go", || Ok((ls(&host, PINS)? == ["v1"]).then_some(())))
+            wait::until("the old set to go", || Ok((ls(&host, PINS)? == ["v2"]).then_some(())))
         })
         .map_err(|error| error.context(damage))?;
     }
@@ -49,12 +49,12 @@ fn a_set_of_an_older_version_hands_its_links_over() -> anyhow::Result<()> {
     frames.retain(|frame| frame[6..12] != OTHER_MAC);
     under_attack_by(&host, &tap, &frames, || {
         killed(&mut daemon)?;
-        run(&host, &format!("mv {PINS}/v1 {PINS}/v0"))?;
+        run(&host, &format!("mv {PINS}/v2 {PINS}/v0"))?;
         let daemon = Daemon::start(&host, "")?;
         confined(&daemon, "tap0")?;
         tap.send(&tcp(80, 2).bytes())?;
         daemon.wait_json("endpoints", |rows| (rows.len() == 1).then_some(()))?;
-        wait::until("the old set to go", || Ok((ls(&host, PINS)? == ["v1"]).then_some(())))
+        wait::until("the old set to go", || Ok((ls(&host, PINS)? == ["v2"]).then_some(())))
     })
 }
 
@@ -69,9 +69,9 @@ fn a_newer_set_or_one_of_another_namespace_is_refused_and_goes_on() -> anyhow::R
         assert_eq!(said.code, Some(1));
         assert!(said.err.contains("made by a newer netmon (ABI 9, this is 1)"), "{}", said.err);
         run(&host, &format!("rmdir {PINS}/v9"))?;
-        let marker = ls(&host, &format!("{PINS}/v1"))?;
+        let marker = ls(&host, &format!("{PINS}/v2"))?;
         let marker = marker.iter().find(|name| name.starts_with("netns_")).expect("the marker");
-        run(&host, &format!("mv {PINS}/v1/{marker} {PINS}/v1/netns_1"))?;
+        run(&host, &format!("mv {PINS}/v2/{marker} {PINS}/v2/netns_1"))?;
         let said = netmon(&host, "run")?;
         assert_eq!(said.code, Some(1));
         assert!(said.err.contains("another network namespace"), "{}", said.err);
@@ -84,9 +84,9 @@ fn pins_that_somebody_removes_are_made_again() -> anyhow::Result<()> {
     let host = Host::new()?;
     let (tap, mut daemon) = protected(&host)?;
     under_attack(&host, &tap, || {
-        run(&host, &format!("rm -rf {PINS}/v1/links"))?;
+        run(&host, &format!("rm -rf {PINS}/v2/links"))?;
         wait::until("the pins", || {
-            let listed = ls(&host, &format!("{PINS}/v1/links")).unwrap_or_default();
+            let listed = ls(&host, &format!("{PINS}/v2/links")).unwrap_or_default();
             Ok((listed.len() == 2).then_some(()))
         })?;
         killed(&mut daemon)

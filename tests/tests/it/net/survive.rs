@@ -68,7 +68,7 @@ fn a_death_at_any_step_of_a_start_is_made_good_by_the_next() -> anyhow::Result<(
         under_attack(&host, &tap, || {
             daemon.wait_json("endpoints", |rows| (rows.len() == 1).then_some(()))
         })?;
-        assert_eq!(ls(&host, PINS)?, ["v1"], "{point}");
+        assert_eq!(ls(&host, PINS)?, ["v2"], "{point}");
     }
     let never = ["upgrade/linked", "ingress/unpinned", "port/released"];
     let expected: Vec<_> =
@@ -94,7 +94,7 @@ fn a_death_at_any_step_of_an_upgrade_opens_nothing() -> anyhow::Result<()> {
             confined(&daemon, "tap0")?;
             assert_eq!(endpoints(&daemon)?, ["tap0 fe80::2 reachable"], "{point}");
             wait::until("the former build's programs to go", || {
-                Ok((ls(&host, &format!("{PINS}/v1/programs"))?.len() == 2).then_some(()))
+                Ok((ls(&host, &format!("{PINS}/v2/programs"))?.len() == 2).then_some(()))
             })
         })
         .map_err(|error| error.context(point))?;
@@ -137,7 +137,7 @@ fn a_corpse_is_no_protection() -> anyhow::Result<()> {
     drop(tap);
     let tap = up(&host, "tap0")?;
     wait_for_dad(&host, "tap0")?;
-    assert!(ls(&host, &format!("{PINS}/v1/links"))?.len() >= 2, "the corpses are there");
+    assert!(ls(&host, &format!("{PINS}/v2/links"))?.len() >= 2, "the corpses are there");
     let daemon = Daemon::start(&host, "")?;
     confined(&daemon, "tap0")?;
     assert_eq!(endpoints(&daemon)?, [""; 0], "another guest");
@@ -146,7 +146,7 @@ fn a_corpse_is_no_protection() -> anyhow::Result<()> {
         daemon.wait_json("endpoints", |rows| (rows.len() == 1).then_some(()))
     })?;
     wait::until("the corpses to go", || {
-        Ok((ls(&host, &format!("{PINS}/v1/links"))?.len() == 2).then_some(()))
+        Ok((ls(&host, &format!("{PINS}/v2/links"))?.len() == 2).then_some(()))
     })
 }
 
