@@ -27,6 +27,8 @@ pub struct PortStatus {
     pub policy: Policy,
     /// What of this protects.
     pub protection: Protection,
+    /// The MAC that is refused behind it, because the guest has another ([`netmon_common::Reason::SourceMac`]).
+    pub locked_out: Option<Mac>,
 }
 
 /// Where the ingress program runs.

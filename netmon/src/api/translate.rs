@@ -62,6 +62,14 @@ pub(super) fn port(port: &PortStatus) -> v0::Port {
         Protection::Partial(why) => (v0::Protection::Partial, why.clone()),
         Protection::Unprotected(why) => (v0::Protection::Unprotected, why.clone()),
     };
+    let mac = port.mac.as_ref().map(Mac::to_string).unwrap_or_default();
+    let why = match (&port.locked_out, why.is_empty()) {
+        (Some(newcomer), true) => {
+            let held = if mac.is_empty() { "what its policy says" } else { &mac };
+            format!("locked out: {newcomer} speaks behind it, but the guest is {held} (src_mac)")
+        }
+        _ => why,
+    };
     v0::Port {
         tap: port.tap.to_string(),
         ifindex: port.index,
@@ -70,7 +78,7 @@ pub(super) fn port(port: &PortStatus) -> v0::Port {
         profile: port.policy.profile.name().to_owned(),
         ingress_hook: port.ingress.map(IngressHook::name).unwrap_or_default().to_owned(),
         egress_hook: port.egress.map(EgressHook::name).unwrap_or_default().to_owned(),
-        mac: port.mac.as_ref().map(Mac::to_string).unwrap_or_default(),
+        mac,
         bindings: u32::try_from(port.bindings).unwrap_or(u32::MAX),
         quota: port.policy.quota,
         protection: protection.into(),

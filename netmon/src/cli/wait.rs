@@ -94,18 +94,19 @@ pub(super) async fn run(args: &Args) -> Result<(), Failure> {
     let Ok(ports) = time::timeout(LAST_ASK, ports::list(&mut client)).await else {
         return Err(Failure::Unreachable("the daemon does not answer".to_owned()));
     };
-    let is_port = ports?.ports.iter().any(|port| port.tap == args.tap);
-    Err(too_late(args, behind.was_there || is_port))
+    let ports = ports?.ports;
+    let port = ports.iter().find(|port| port.tap == args.tap);
+    let why = port.map(|port| port.why.as_str()).filter(|why| !why.is_empty());
+    Err(too_late(args, behind.was_there || port.is_some(), why))
 }
 
-fn too_late(args: &Args, is_there: bool) -> Failure {
+fn too_late(args: &Args, is_there: bool, why: Option<&str>) -> Failure {
     let Args { tap, goal, timeout, .. } = args;
     let timeout = humantime::format_duration(*timeout);
     if is_there {
         let missing = goal.missing();
-        Failure::TimedOut(format!(
-            "{tap}: {missing} within {timeout} (netmon status and netmon endpoints say how far it is)"
-        ))
+        let more = why.unwrap_or("netmon status and netmon endpoints say how far it is");
+        Failure::TimedOut(format!("{tap}: {missing} within {timeout} ({more})"))
     } else {
         Failure::NotFound(format!(
             "{tap}: no such TAP within {timeout} (is the VM running? netmon ports lists those attached)"

@@ -1,5 +1,6 @@
 //! The live map by its features, one readable line a case.
 
+mod contest;
 mod quiet;
 mod simulation;
 

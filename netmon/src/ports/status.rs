@@ -4,11 +4,13 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     sync::Arc,
+    time::Duration,
 };
 
 use netmon_common::{
-    Kind, Reason,
-    abi::{Count, Direction, Mode, NO_PORT},
+    Kind, Mac, Reason,
+    abi::{Count, Direction, Mode, NO_PORT, PortPolicy, PortState},
+    claim,
     outcome::Outcome,
 };
 
@@ -16,7 +18,25 @@ use super::{EgressState, Port, PortError, Ports, policy::first_mac};
 use crate::{
     kernel::attach::Egress,
     report::{CounterRow, Counters, PortStatus, Protection},
+    time::Moment,
 };
+
+/// How long a guest that was refused counts as locked out: it tries again sooner.
+const LOCKED_OUT: Duration = Duration::from_secs(60);
+
+/// The MAC that was refused lately because the guest has another.
+fn locked_out(policy: &PortPolicy, state: &PortState, now: Moment) -> Option<Mac> {
+    let newcomer = Mac::from_bits(state.newcomer);
+    let is_late = now.since(Moment::from_nanos(state.crowded)) < LOCKED_OUT;
+    let is_the_hosts = [policy.host_mac, policy.link_mac].map(Mac::new).contains(&newcomer);
+    let is_locked_out = state.crowded != 0
+        && is_late
+        && !is_the_hosts
+        && !newcomer.is_zero()
+        && !newcomer.is_multicast()
+        && !claim::has_mac(policy, state, newcomer);
+    is_locked_out.then_some(newcomer)
+}
 
 impl Ports {
     /// Each port that is wanted, as the kernel says it is. `filters` are the programs found in the clsact
@@ -40,6 +60,7 @@ impl Ports {
                 bindings: 0,
                 policy: self.asked(tap),
                 protection: Protection::Unprotected(error.to_string()),
+                locked_out: None,
             })
         });
         let mut rows: Vec<_> = attached.chain(refused).collect();
@@ -164,6 +185,7 @@ impl Ports {
             bindings: state.claimed.saturating_sub(port.policy.released),
             policy: port.asked.clone(),
             protection,
+            locked_out: locked_out(&port.policy, &state, Moment::now()),
         }
     }
 

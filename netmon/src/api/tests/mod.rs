@@ -102,6 +102,7 @@ fn answer(command: Command) {
         bindings: 1,
         policy: Policy::default(),
         protection: Protection::Partial("egress: somebody detached our program".into()),
+        locked_out: None,
     };
     let refused = |tap: &str| PortError::NotFound(tap.into());
     let row = |outcome| CounterRow {

@@ -3,7 +3,7 @@
 use netmon_tests::{
     daemon::Daemon,
     frame::{
-        ALL_NODES, GLOBAL, GUEST, GUEST_MAC, HOST, OTHER_MAC, advertisement, dad, echo, ethernet,
+        ALL_NODES, GLOBAL, GUEST, GUEST_MAC, HOST, OTHER_MAC, advertisement, echo, ethernet,
         redirect, router_advertisement, tcp,
     },
     guest::{Guest, pings, wait_for_dad},

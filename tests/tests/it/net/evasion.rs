@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use netmon_tests::{
     daemon::Daemon,
     frame::{
-        ALL_NODES, Frame, GUEST, GUEST_MAC, OTHER_MAC, advertisement, dad, echo, icmp, mac_option,
+        ALL_NODES, Frame, GUEST, GUEST_MAC, OTHER_MAC, advertisement, echo, icmp, mac_option,
         redirect, router_advertisement, solicitation, tcp, udp,
     },
     host::Host,
