@@ -21,6 +21,7 @@ mod members;
 mod packet;
 mod port;
 mod record;
+mod scratch;
 
 use aya_ebpf::{
     bindings::{
@@ -70,7 +71,7 @@ fn passes<P: Packet>(
 #[inline(always)]
 fn ingress(packet: &XdpPacket, port: &Port) -> Result<Kind, Reason> {
     let frame = parse(packet, Direction::Ingress)?;
-    let pass = judge::ingress(&frame, &port.as_judged())?;
+    let pass = scratch::forget(&judge::ingress(&frame, &port.as_judged())?)?;
     let is_new = macs::check(port, frame.source_mac)?;
     let step = bindings::claim(port, frame.source_mac, &pass)?;
     if is_new && bindings::is_bound(step) {

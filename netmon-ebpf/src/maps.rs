@@ -14,6 +14,8 @@ use netmon_common::{
     limits,
 };
 
+use crate::scratch::Words;
+
 const PORT_ENTRIES: usize = limits::PORTS as usize;
 
 #[btf_map]
@@ -54,3 +56,7 @@ pub(crate) static SAMPLES: RingBuf<Sample, { limits::SAMPLE_RING_BYTES as usize 
 
 #[btf_map]
 pub(crate) static RING: PerCpuArray<RingCount, 1> = PerCpuArray::new();
+
+/// Not pinned: nothing of it outlives a frame.
+#[btf_map]
+pub(crate) static SCRATCH: PerCpuArray<Words, 1> = PerCpuArray::new();
