@@ -321,7 +321,10 @@ impl Daemon {
                 if self.links_read.is_some_and(|at| at.elapsed() <= RECONCILE * 2) {
                     self.manager.reconciled(self.ports.protected());
                 }
-                let is_current = |(_, binding): &(_, _)| self.table.is_current(binding);
+                let now = Moment::now();
+                let is_current = |(_, binding): &(_, _)| {
+                    self.table.is_current(binding) && !EndpointTable::is_abandoned(binding, now)
+                };
                 let (current, former): (Vec<_>, Vec<_>) =
                     bindings.into_iter().partition(is_current);
                 // Until the links were read, nobody knows whose guest is a former one.

@@ -30,6 +30,9 @@ use crate::time::Moment;
 /// (TENT_LT, RFC 6620 section 3.2.3).
 pub const TENTATIVE_TIME: Duration = Duration::from_secs(1);
 
+/// How long a proposed binding waits for its guest to try again. A TCP client does so after a second.
+const ABANDONED: Duration = Duration::from_secs(5);
+
 /// How far an endpoint has come; the names are those of RFC 4861, RFC 4862 and RFC 7048.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
@@ -208,6 +211,12 @@ impl EndpointTable {
         self.ports.get(&binding.port).is_some_and(|port| port.epoch == binding.epoch)
     }
 
+    /// Whether a binding was proposed, and its guest has not come back to it since.
+    pub fn is_abandoned(binding: &Binding, now: Moment) -> bool {
+        binding.state == abi::State::Proposed.number()
+            && now.since(Moment::from_nanos(binding.last_seen)) >= ABANDONED
+    }
+
     /// Takes in what has happened.
     pub fn apply(&mut self, input: Input, now: Moment) -> Vec<Change> {
         let mut changes = Vec::new();
@@ -277,6 +286,12 @@ impl EndpointTable {
             return;
         };
         let id = (binding.port, Ipv6Addr::from(key.address));
+        if held == abi::State::Proposed {
+            // It may be another's: nobody is told of it before the link was asked.
+            self.questions.push(Question::Link { port: id.0, address: id.1 });
+            changes.extend(self.entries.remove(&id).map(|gone| Change::Removed(gone.endpoint)));
+            return;
+        }
         let last_seen = Moment::from_nanos(binding.last_seen);
         let (state, silence) = match (self.heard(held, last_seen, now), self.entries.get(&id)) {
             (Some(state), _) => (state, Silence::default()),
@@ -300,9 +315,6 @@ impl EndpointTable {
             last_seen,
         };
         let entry = Entry { endpoint: endpoint.clone(), key: *key, silence };
-        if held == abi::State::Proposed {
-            self.questions.push(Question::Link { port: id.0, address: id.1 });
-        }
         match self.entries.insert(id, entry).map(|old| old.endpoint) {
             None => changes.push(Change::Added(endpoint)),
             // That it was heard once more is no change: a busy guest would be all one saw.
@@ -314,13 +326,7 @@ impl EndpointTable {
     /// What an address is that was heard lately; `None`: it is quiet.
     fn heard(&self, held: abi::State, last_seen: Moment, now: Moment) -> Option<State> {
         let quiet = now.since(last_seen);
-        let is_tentative = match held {
-            abi::State::Tentative => quiet < TENTATIVE_TIME,
-            // The link is being asked; the kernel side says when that is over.
-            abi::State::Proposed => quiet < self.timers.reachable,
-            abi::State::Valid => false,
-        };
-        if is_tentative {
+        if held == abi::State::Tentative && quiet < TENTATIVE_TIME {
             Some(State::Tentative)
         } else if quiet < self.timers.reachable {
             Some(State::Reachable)

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use netmon_common::{
     Mac,
-    abi::{BindingKey, Holder, MacHolder, MacKey, Reserved},
+    abi::{Binding, BindingKey, Holder, MacHolder, MacKey, Reserved, State},
     claim,
 };
 use tracing::warn;
@@ -61,6 +61,15 @@ impl Ports {
 
     /// Makes the tables what they should be. What has come since `before` stays.
     pub fn reserve_all(&mut self, before: &Before, wanted: &Wanted, now: Moment) {
+        for (key, reserved) in &before.addresses {
+            // What a guest has claimed, and a member then said it has.
+            let is_anothers = |held: &Binding| held.state != State::Valid.number();
+            if reserved.is_tentative == 0
+                && self.maps.binding(key).is_some_and(|held| is_anothers(&held))
+            {
+                self.evict(key);
+            }
+        }
         for key in before.addresses.keys().filter(|key| !wanted.addresses.contains_key(key)) {
             if address_step(before.addresses.get(key), None, now) == Step::Remove {
                 self.maps.unreserve(key);

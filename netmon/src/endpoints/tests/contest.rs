@@ -111,6 +111,10 @@ fn a_proposed_address_is_asked_for_on_the_link() {
     let mut table = table();
     table.apply(Input::Binding(key(2), heard(1_000, abi::State::Proposed)), ms(1_000));
     assert_eq!(table.questions(), [Question::Link { port: 7, address: at(2) }]);
-    let states: Vec<_> = table.iter().map(|one| one.state).collect();
-    assert_eq!(states, [State::Tentative]);
+    assert_eq!(table.iter().count(), 0, "it may be another's");
+    let proposed = heard(1_000, abi::State::Proposed);
+    assert!(!EndpointTable::is_abandoned(&proposed, ms(5_000)));
+    assert!(EndpointTable::is_abandoned(&proposed, ms(6_000)));
+    table.apply(Input::Binding(key(2), heard(1_600, abi::State::Valid)), ms(1_600));
+    assert_eq!(table.iter().map(|one| one.state).collect::<Vec<_>>(), [State::Reachable]);
 }
