@@ -71,7 +71,7 @@ fn passes<P: Packet>(
 #[inline(always)]
 fn ingress(packet: &XdpPacket, port: &Port) -> Result<Kind, Reason> {
     let frame = parse(packet, Direction::Ingress)?;
-    let pass = scratch::forget(&judge::ingress(&frame, &port.as_judged())?)?;
+    let pass = scratch::forget_pass(&judge::ingress(&frame, &port.as_judged())?)?;
     let is_new = macs::check(port, frame.source_mac)?;
     let step = bindings::claim(port, frame.source_mac, &pass)?;
     if is_new && bindings::is_bound(step) {

@@ -10,6 +10,8 @@ use aya_ebpf::{
 use netmon_common::parse::Bytes;
 use zerocopy::FromBytes;
 
+use crate::scratch;
+
 /// A frame, and the interface that it is on.
 pub(crate) trait Packet: Bytes {
     /// The interface's index.
@@ -61,6 +63,11 @@ fn pin(mut value: usize) -> usize {
 const OFFSETS: usize = 1 << 12;
 
 impl Bytes for XdpPacket {
+    #[inline(always)]
+    fn forget(&self, number: usize) -> usize {
+        scratch::forget(number)
+    }
+
     #[inline(always)]
     fn length(&self) -> usize {
         // `data_end - data` would do, but then the verifier asks for CAP_PERFMON.

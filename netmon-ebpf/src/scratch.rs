@@ -23,9 +23,21 @@ pub(crate) struct Words {
     low: u64,
 }
 
+/// The same number, of which nothing is known.
+#[inline(always)]
+pub(crate) fn forget(number: usize) -> usize {
+    // An array always has its first entry.
+    let Some(words) = SCRATCH.get_ptr_mut(0) else { return 0 };
+    // SAFETY: the entry is this processor's, and the program is not preempted by itself; the first field is a u64.
+    unsafe {
+        words.cast::<u64>().write_volatile(number as u64);
+        words.cast::<u64>().read_volatile() as usize
+    }
+}
+
 /// The same, of which nothing is known.
 #[inline(always)]
-pub(crate) fn forget(pass: &Pass) -> Result<Pass, Reason> {
+pub(crate) fn forget_pass(pass: &Pass) -> Result<Pass, Reason> {
     // An array always has its first entry.
     let words = SCRATCH.get_ptr_mut(0).ok_or(Reason::PortUnknown)?;
     let (state, address) =

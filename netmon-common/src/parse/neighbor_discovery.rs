@@ -98,8 +98,13 @@ fn options<B: Bytes + ?Sized>(
     if at != length {
         return Err(Reason::NdOption);
     }
-    options.checksum = checksum_is_right(bytes, frame, message, length);
-    Ok(options)
+    let flags = usize::from(options.source_mac) | usize::from(options.foreign_mac) << 1;
+    let flags = bytes.forget(flags);
+    Ok(NdOptions {
+        source_mac: flags & 1 != 0,
+        foreign_mac: flags & 2 != 0,
+        checksum: checksum_is_right(bytes, frame, message, length),
+    })
 }
 
 /// The one's complement sum over the pseudo-header and the message (RFC 8200 section 8.1), for a
