@@ -1,6 +1,10 @@
 //! Which addresses and MACs no guest may have: what the host is and knows → entries of the tables. Pure.
 
-use std::{collections::BTreeMap, net::Ipv6Addr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv6Addr,
+    time::Duration,
+};
 
 use netmon_common::{
     Mac,
@@ -103,7 +107,7 @@ impl Wanted {
         wanted
     }
 
-    /// Whoever the host knows on a link that several are on, and who is behind no port.
+    /// Whoever a bridge has heard on what is no port, and the addresses by which the host knows them.
     fn members(
         &mut self,
         topology: &Topology,
@@ -113,24 +117,25 @@ impl Wanted {
     ) {
         let on_link =
             |station: &Station| Link { vlan: station.vlan, ..topology.link(station.index) };
-        let of_ports: Vec<_> = all
+        let is_elsewhere = |station: &&Station| {
+            let is_member = topology.interface(station.index).is_some_and(|one| one.master != 0);
+            is_member && !is_port(station.index) && topology.is_shared(on_link(station))
+        };
+        let members: BTreeSet<(Link, Mac)> = all
             .stations
             .iter()
-            .filter(|station| is_port(station.index))
+            .filter(is_elsewhere)
             .map(|station| (on_link(station), station.mac))
             .collect();
-        for station in all.stations.iter().filter(|station| !is_port(station.index)) {
-            let is_member = topology.interface(station.index).is_some_and(|one| one.master != 0);
-            if is_member && topology.is_shared(on_link(station)) {
-                self.mac(on_link(station), station.mac, Holder::Member);
+        for Neighbor { index, address, mac } in &all.neighbors {
+            // The table of neighbours keeps for ever whom nobody asks for: a guest of yesterday among them.
+            let link = topology.link(*index);
+            if members.contains(&(link, *mac)) {
+                self.address(link, *address, Holder::Member, *index, false, now);
             }
         }
-        for Neighbor { index, address, mac } in &all.neighbors {
-            let link = topology.link(*index);
-            if topology.is_shared(link) && !of_ports.contains(&(link, *mac)) {
-                self.address(link, *address, Holder::Member, *index, false, now);
-                self.mac(link, *mac, Holder::Member);
-            }
+        for (link, mac) in members {
+            self.mac(link, mac, Holder::Member);
         }
     }
 

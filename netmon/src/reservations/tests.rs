@@ -57,6 +57,7 @@ fn whoever_is_known_best_has_an_address() {
         addresses: vec![host(BRIDGE, 1), host(LONE, 1)],
         routers: vec![(BRIDGE, address(0xfe)), (LONE, address(2))],
         neighbors: vec![neighbor(BRIDGE, 0xfe), neighbor(BRIDGE, 3), neighbor(LONE, 4)],
+        stations: vec![Station { index: UPLINK, mac: mac(0x99), vlan: 0 }],
         ..AllLinks::default()
     };
     let listed = Listed { link: link(BRIDGE), addresses: vec![address(5)], macs: vec![mac(5)] };
@@ -84,8 +85,11 @@ fn a_guest_that_the_host_knows_is_no_member() {
         stations: vec![station(TAP, 0x66), station(UPLINK, 0x77)],
         ..AllLinks::default()
     };
+    assert_eq!(holder_of(&wanted(&all, &[]), link(BRIDGE), address(2)), None);
+    // The bridge has forgotten it, the host has not.
+    let forgotten = AllLinks { stations: vec![station(UPLINK, 0x77)], ..all.clone() };
+    assert_eq!(holder_of(&wanted(&forgotten, &[]), link(BRIDGE), address(2)), None);
     let wanted = wanted(&all, &[]);
-    assert_eq!(holder_of(&wanted, link(BRIDGE), address(2)), None);
     let of = |last| wanted.macs.get(&mac_key(link(BRIDGE), mac(last))).copied();
     assert_eq!(of(0x66), None);
     assert_eq!(of(0x77), Some(Holder::Member));
