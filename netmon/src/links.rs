@@ -5,6 +5,11 @@
 //! socket), so all is read anew then, and every few seconds. The only file that knows rtnetlink, with
 //! `links/describe.rs`, which reads its messages.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "rtnetlink's enums are open: what was not asked for is passed over"
+)]
+
 mod describe;
 
 use std::{collections::BTreeMap, io, net::Ipv6Addr, sync::Arc};
@@ -248,10 +253,6 @@ impl Links {
 }
 
 /// What a message tells that matters.
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "rtnetlink's enums are open: what was not asked for is passed over"
-)]
 fn news(payload: &NetlinkPayload<RouteNetlinkMessage>) -> Option<LinkNews> {
     let message = match payload {
         NetlinkPayload::InnerMessage(message) => message,

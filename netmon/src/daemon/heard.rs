@@ -15,7 +15,7 @@ use crate::{
     links::{Interface, Kind, LinkNews, Links},
     reservations::Wanted,
     time::Moment,
-    topology::Topology,
+    topology::{Tap, Topology},
 };
 
 impl Daemon {
@@ -77,25 +77,31 @@ impl Daemon {
 
     /// An interface is there, like this: a TAP, or something that may be on a link with one.
     fn interface(&mut self, interface: Interface) -> Vec<Input> {
-        let (index, is_port) = (interface.index, self.is_to_be_port(&interface));
+        let (index, is_tap) = (interface.index, interface.kind == Kind::Tap);
+        let is_port = self.is_to_be_port(&interface);
         let was = self.topology.link(index);
         let is_news = self.topology.set(interface);
-        if is_port {
-            let tap = self.topology.tap(index, |one| self.is_to_be_port(one));
-            // Its own MAC is the link's, where that is not the TAP alone.
-            let link = self.topology.link(index);
-            self.is_changed |= link != was && self.topology.is_shared(link);
-            return tap.map_or_else(Vec::new, |tap| self.changed(|ports| ports.tap(tap)));
-        }
-        if is_news { self.all_taps() } else { Vec::new() }
+        let now = self.topology.link(index);
+        // Nobody else has anything of an interface by itself.
+        let is_shared = [was, now].iter().any(|link| self.topology.is_shared(*link));
+        self.is_changed |= is_news && is_shared && (!is_port || was != now);
+        let is_told = |one: &Interface| {
+            let is_it = one.index == index && is_tap;
+            let is_beside = is_news && !is_port && [was.index, now.index].contains(&one.master);
+            one.kind == Kind::Tap && (is_it || is_beside)
+        };
+        let taps = self.topology.interfaces().filter(|one| is_told(one));
+        let taps: Vec<_> = taps.filter_map(|one| self.tap(one.index)).collect();
+        self.changed(|ports| taps.into_iter().flat_map(|tap| ports.tap(tap)).collect())
+    }
+
+    fn tap(&self, index: u32) -> Option<Tap> {
+        self.topology.tap(index, |one| self.is_to_be_port(one))
     }
 
     /// Tells the ports of all TAPs, with what follows from where they are now.
     fn all_taps(&mut self) -> Vec<Input> {
-        self.is_changed = true;
-        let is_port = |one: &Interface| self.is_to_be_port(one);
-        let taps = self.topology.interfaces().filter(|one| one.kind == Kind::Tap);
-        let taps = taps.filter_map(|one| self.topology.tap(one.index, is_port)).collect();
+        let taps = self.topology.interfaces().filter_map(|one| self.tap(one.index)).collect();
         self.changed(|ports| ports.all(taps))
     }
 
