@@ -65,6 +65,7 @@ pub(crate) fn claim(port: &Port, mac: Mac, pass: &Pass) -> Result<Option<Step>, 
             held.last_seen = now;
             held.state = binding.state;
             binding.first_seen = held.first_seen;
+            binding.contested = held.contested;
             binding.origin = held.origin;
         }
         (Step::Replace | Step::Propose, Some(_)) => {
