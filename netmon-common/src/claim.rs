@@ -94,14 +94,12 @@ pub fn decide(claim: &Claim, claimant: &Claimant, known: &Known<'_>) -> Result<S
     Ok(Step::Confirm)
 }
 
-/// Whether a port's guest may use a MAC: `is_live` says whether the port that holds it still does. `Ok(true)`: it is
-/// to be entered as the port's.
+/// Whether a port's guest may use a MAC: `is_live` says whether the port that holds it still does.
 #[inline(always)]
-pub fn mac(held: Option<&MacHolder>, port: u32, is_live: bool) -> Result<bool, Reason> {
+pub fn mac(held: Option<&MacHolder>, port: u32, is_live: bool) -> Result<(), Reason> {
     match held {
-        None => Ok(true),
-        Some(held) if held.port == port => Ok(false),
-        Some(held) if held.port != 0 && !is_live => Ok(true),
+        None => Ok(()),
+        Some(held) if held.port == port || (held.port != 0 && !is_live) => Ok(()),
         Some(_) => Err(Reason::MacConflict),
     }
 }

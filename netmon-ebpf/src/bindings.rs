@@ -65,6 +65,7 @@ pub(crate) fn claim(port: &Port, mac: Mac, pass: &Pass) -> Result<Option<Step>, 
             held.last_seen = now;
             held.state = binding.state;
             binding.first_seen = held.first_seen;
+            binding.contested = held.contested;
             binding.origin = held.origin;
         }
         (Step::Replace | Step::Propose, Some(_)) => {
@@ -76,10 +77,10 @@ pub(crate) fn claim(port: &Port, mac: Mac, pass: &Pass) -> Result<Option<Step>, 
     Ok(Some(step))
 }
 
-/// Whether the guest now holds an address for this.
+/// Whether the guest now holds an address that it did not hold.
 #[inline(always)]
-pub(crate) const fn is_bound(step: Option<Step>) -> bool {
-    !matches!(step, None | Some(Step::Question))
+pub(crate) const fn is_new(step: Option<Step>) -> bool {
+    matches!(step, Some(Step::Insert | Step::Propose | Step::Replace))
 }
 
 /// A frame whose address the link is asked for does not pass.

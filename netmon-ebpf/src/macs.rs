@@ -9,21 +9,20 @@ use netmon_common::{
 
 use crate::{clock, maps::MACS, port::Port};
 
-/// Whether the port's guest is yet to be entered as this MAC's holder, if it may use it at all. A MAC by which the
-/// guest holds addresses is its own, and costs no look-up.
+/// Whether the port's guest may use this MAC. One by which the guest holds addresses is its own, and costs no look-up.
 #[inline(always)]
-pub(crate) fn check(port: &Port, mac: Mac) -> Result<bool, Reason> {
+pub(crate) fn check(port: &Port, mac: Mac) -> Result<(), Reason> {
     if port.has_mac(mac) {
-        return Ok(false);
+        return Ok(());
     }
     let key = key(port, mac);
     // SAFETY: a value of a preallocated map stays mapped; a torn read costs one frame's verdict.
     let held = unsafe { MACS.get(key) };
-    claim::mac(held, port.index, is_live(held, port, mac))?;
-    Ok(true)
+    claim::mac(held, port.index, is_live(held, port, mac))
 }
 
-/// Enters the port's guest as this MAC's holder: it has claimed an address by it.
+/// Enters the port's guest as this MAC's holder: it holds a new address by it. That is asked of the step and not of
+/// [`check`], whose answer the verifier would carry through all that lies between, twice.
 #[inline(always)]
 pub(crate) fn enter(port: &Port, mac: Mac) -> Result<(), Reason> {
     port.remember_mac(mac)?;

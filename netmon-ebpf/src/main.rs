@@ -72,9 +72,9 @@ fn passes<P: Packet>(
 fn ingress(packet: &XdpPacket, port: &Port) -> Result<Kind, Reason> {
     let frame = parse(packet, Direction::Ingress)?;
     let pass = scratch::forget_pass(&judge::ingress(&frame, &port.as_judged())?)?;
-    let is_new = macs::check(port, frame.source_mac)?;
+    macs::check(port, frame.source_mac)?;
     let step = bindings::claim(port, frame.source_mac, &pass)?;
-    if is_new && bindings::is_bound(step) {
+    if bindings::is_new(step) {
         macs::enter(port, frame.source_mac)?;
     }
     bindings::passes(step)?;

@@ -26,8 +26,12 @@ pub(crate) fn hear<P: Packet>(port: &Port, packet: &P, mac: Mac, pass: &Pass) {
     }
     let Some(claim) = &pass.claim else { return };
     let from = packet.received_on();
-    if from == 0 && pass.kind == Kind::Dad {
-        return reserve(port, claim);
+    if from == 0 {
+        // What the host has, user space reads; only what it asks for comes too fast for that.
+        if pass.kind == Kind::Dad {
+            reserve(port, claim);
+        }
+        return;
     }
     if port.policy.asks_link == 0 || PORTS.get_ptr(from).is_some() {
         return;

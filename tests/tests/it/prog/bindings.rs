@@ -4,14 +4,17 @@ use std::net::Ipv6Addr;
 
 use netmon_common::{
     Kind, Reason,
-    abi::{Direction, Event, State, VERSION},
+    abi::{Binding, BindingKey, Direction, Event, News, PortState, State, VERSION},
 };
 use netmon_tests::frame::{
-    ALL_NODES, GUEST, GUEST_MAC, OTHER_MAC, advertisement, dad, echo, listener_report,
+    ALL_NODES, GUEST, GUEST_MAC, HOST, OTHER_MAC, advertisement, dad, echo, listener_report,
     router_solicitation, tcp,
 };
 
-use super::{PORT, Programs, QUOTA};
+use super::{
+    PORT, Programs, QUOTA,
+    links::{NEIGHBOR, YOUNG, key},
+};
 
 const INGRESS: Direction = Direction::Ingress;
 
@@ -31,7 +34,7 @@ fn held(programs: &Programs) -> Vec<(Ipv6Addr, State, Kind)> {
 }
 
 /// The events in the ring.
-fn events(programs: &mut Programs) -> Vec<Event> {
+pub(super) fn events(programs: &mut Programs) -> Vec<Event> {
     let Programs { loaded, _runtime: runtime, .. } = programs;
     runtime.block_on(loaded.events.next()).expect("events")
 }
@@ -139,13 +142,25 @@ fn an_address_of_another_port_of_the_link_is_not_had() {
     // The same port becomes another one of the same link, as far as the table can tell.
     let (key, binding) = programs.bindings()[0];
     programs.new_guest();
-    programs
-        .loaded
-        .maps
-        .insert_binding(&key, &netmon_common::abi::Binding { port: PORT + 1, ..binding })
-        .expect("a binding");
-    assert_eq!(programs.run(INGRESS, &advertisement(GUEST).bytes()), Err(Reason::BindingConflict));
-    assert_eq!(programs.run(INGRESS, &dad(GUEST).bytes()), Err(Reason::BindingConflict));
+    // A holder that still asks would give the address up if another asked too; last asked for long ago, or just now.
+    let (ages_ago, now) = (0, u64::MAX);
+    let cases = [
+        ("settled", State::Valid, now, Ok(Kind::Dad)),
+        ("asked for, and settled since", State::Tentative, ages_ago, Ok(Kind::Dad)),
+        ("still asked for", State::Tentative, now, Err(Reason::BindingConflict)),
+    ];
+    for (name, state, last_seen, asked) in cases {
+        let held = Binding { port: PORT + 1, state: state.number(), last_seen, ..binding };
+        programs.loaded.maps.insert_binding(&key, &held).expect("a binding");
+        let used = programs.run(INGRESS, &advertisement(GUEST).bytes());
+        assert_eq!(used, Err(Reason::BindingConflict), "{name}");
+        // The question goes to the holder, and binds nothing.
+        assert_eq!(programs.run(INGRESS, &dad(GUEST).bytes()), asked, "{name}");
+        let still = programs.bindings();
+        let contested = still[0].1.contested;
+        assert_eq!(still, [(key, Binding { contested, ..held })], "{name}");
+        assert_eq!(programs.state().claimed, 0, "{name}");
+    }
 }
 
 #[test]
@@ -205,4 +220,65 @@ fn a_full_table_refuses_and_counts() {
         0,
         "no place is used up"
     );
+}
+
+#[test]
+fn a_conflict_is_told_once_a_second() {
+    let mut programs = Programs::load();
+    let contested = |programs: &Programs| programs.bindings()[0].1.contested;
+    let conflict = Err(Reason::BindingConflict);
+    for (state, frame) in [(State::Valid, tcp(80, 2)), (State::Tentative, dad(GUEST))] {
+        let state = state.number();
+        let held = Binding {
+            port: NEIGHBOR,
+            state,
+            last_seen: YOUNG,
+            mac: OTHER_MAC,
+            ..Binding::default()
+        };
+        programs.loaded.maps.insert_binding(&key(GUEST), &held).expect("room");
+        assert_eq!(programs.run(INGRESS, &frame.bytes()), conflict);
+        let since = contested(&programs);
+        assert!(since > 0);
+        let told = events(&mut programs);
+        let [one] = told.as_slice() else { panic!("one event, not {told:?}") };
+        assert_eq!((one.news, one.key), (News::Contested as u32, key(GUEST)));
+        assert_eq!(one.binding, Binding { contested: since, ..held });
+        // It was contested just now: nothing more is told.
+        let wanted = programs.loaded.maps.ring().expect("the ring's ledger").wanted;
+        let now = Binding { contested: YOUNG, ..held };
+        programs.loaded.maps.insert_binding(&key(GUEST), &now).expect("it is there");
+        assert_eq!(programs.run(INGRESS, &frame.bytes()), conflict);
+        assert_eq!(contested(&programs), YOUNG);
+        assert_eq!(programs.loaded.maps.ring().expect("the ring's ledger").wanted, wanted);
+    }
+}
+
+#[test]
+fn a_newcomer_that_is_refused_is_told_once_a_second() {
+    let mut programs = Programs::load();
+    programs.run(INGRESS, &tcp(80, 2).bytes()).expect("it passes");
+    assert_eq!(programs.news(), [News::Bound]);
+    let wanted = |programs: &Programs| programs.loaded.maps.ring().expect("the ledger").wanted;
+    let by_mac = tcp(80, 2).with(|f| f.source_mac = OTHER_MAC);
+    let by_quota = tcp(80, 2).with(|f| f.source = HOST);
+    let cases =
+        [(Reason::SourceMac, by_mac, OTHER_MAC, 8), (Reason::BindingQuota, by_quota, GUEST_MAC, 1)];
+    for (reason, frame, mac, quota) in cases {
+        programs.set_policy(|policy| policy.quota = quota);
+        programs.set_state(PORT, PortState { crowded: 0, ..programs.state() });
+        assert_eq!(programs.run(INGRESS, &frame.bytes()), Err(reason));
+        assert!(programs.state().crowded > 0);
+        assert_eq!(programs.state().newcomer, programs.mac_key(mac).mac);
+        let told = events(&mut programs);
+        let [one] = told.as_slice() else { panic!("one event, not {told:?}") };
+        assert_eq!((one.news, one.key), (News::Crowded as u32, BindingKey::default()));
+        assert_eq!((one.binding.port, one.binding.mac), (PORT, mac));
+        // Another was refused just now: only the newcomer is noted.
+        let before = wanted(&programs);
+        programs.set_state(PORT, PortState { crowded: YOUNG, newcomer: 0, ..programs.state() });
+        assert_eq!(programs.run(INGRESS, &frame.bytes()), Err(reason));
+        assert_eq!(programs.state().newcomer, programs.mac_key(mac).mac);
+        assert_eq!(wanted(&programs), before);
+    }
 }

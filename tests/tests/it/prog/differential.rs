@@ -10,7 +10,10 @@ use std::{
 use anyhow::Context as _;
 use netmon_common::{
     Kind, Reason,
-    abi::{ALLOW_HOST_PORTS, BindingKey, Direction, Mode, PortPolicy, State},
+    abi::{
+        ALLOW_HOST_PORTS, BindingKey, Direction, Event, Holder, Mode, News, PortPolicy, Reserved,
+        State,
+    },
     outcome::Outcome,
 };
 use netmon_tests::{
@@ -49,6 +52,11 @@ struct Differential {
     told: Vec<Told>,
     shown: Vec<Shown>,
     ran: usize,
+    /// Events that were taken out of the ring, of any kind.
+    drained: u64,
+    /// … and those of a newcomer that was refused: one a second at most.
+    crowded: u64,
+    start: Instant,
     /// What is wrong with each policy that the programs get: nothing, but where that is to be found.
     fault: Fault,
 }
@@ -75,7 +83,8 @@ fn outcome(verdict: &Verdict, policy: &PortPolicy) -> Outcome {
 impl Differential {
     fn new() -> Self {
         let (told, shown) = (Vec::new(), Vec::new());
-        Self { programs: Programs::load(), told, shown, ran: 0, fault: |_| () }
+        let (programs, start) = (Programs::load(), Instant::now());
+        Self { programs, told, shown, ran: 0, drained: 0, crowded: 0, start, fault: |_| () }
     }
 
     /// Runs a case on a port whose guest has said nothing but what makes its MAC known; what the programs do
@@ -95,6 +104,7 @@ impl Differential {
             self.shown.push(shown(case, reason, outcome.passes()));
         }
         self.remembered(case, &verdict)?;
+        self.programs.policy.released += u64::from(case.first_mac != [0; 6]);
         self.ran += 1;
         if self.ran.is_multiple_of(BATCH) {
             self.drain();
@@ -114,7 +124,8 @@ impl Differential {
         let epoch = epoch.wrapping_add(1);
         let mut entry = PortPolicy { link: PORT, quota: QUOTA, epoch, released, ..case.policy };
         if case.first_mac != [0; 6] {
-            // By an address that no case has: a MAC is pinned by what it holds.
+            // By an address that no case has. It is taken out of the table at once, but counts as held until the case
+            // is over: a MAC is pinned by what it holds.
             let spoken = echo(ALL_NODES).with(|f: &mut Frame| {
                 f.source = SPOKEN;
                 f.source_mac = case.first_mac;
@@ -123,6 +134,9 @@ impl Differential {
             let known = PortPolicy { mac, mode: Mode::Enforce.number(), ..entry };
             self.programs.set_policy(|policy| *policy = known);
             assert!(self.programs.action(Direction::Ingress, &spoken.bytes()), "{case}");
+            let key = BindingKey::new(PORT, SPOKEN.octets());
+            assert!(self.programs.loaded.maps.remove_binding(&key), "{case}");
+            self.told.push((key.address, State::Valid.number(), Kind::Echo.number(), mac));
         }
         (self.fault)(&mut entry);
         self.programs.set_policy(|policy| *policy = entry);
@@ -157,12 +171,21 @@ impl Differential {
             }
             Direction::Egress => {
                 let held = maps.reserved().expect("the host's addresses");
+                // No port of these asks its link: it is the host that speaks, and DAD is all that counts.
+                let asks = expected.iter().filter(|(_, state, ..)| *state == 1);
                 let expected: Vec<_> =
-                    expected.iter().map(|(address, ..)| BindingKey::new(PORT, *address)).collect();
+                    asks.map(|(address, ..)| BindingKey::new(PORT, *address)).collect();
                 if held != expected {
                     return Err(format!("reserved: {held:02x?}, and not {expected:02x?}"));
                 }
-                held.iter().for_each(|key| maps.unreserve(key));
+                for key in held {
+                    let reserved = self.programs.reserved(&key).unwrap_or_default();
+                    let Reserved { interface, holder, is_tentative, .. } = reserved;
+                    if (interface, holder, is_tentative) != (PORT, Holder::Host.number(), 1) {
+                        return Err(format!("{reserved:?} is not what the host asks for"));
+                    }
+                    self.programs.loaded.maps.unreserve(&key);
+                }
             }
         }
         Ok(())
@@ -172,13 +195,18 @@ impl Differential {
     fn drain(&mut self) {
         let Programs { loaded, _runtime: runtime, .. } = &mut self.programs;
         let (mut told, mut shown) = (Vec::new(), Vec::new());
+        let ring = loaded.maps.ring().expect("the ring's ledger");
         runtime.block_on(async {
-            while told.len() < self.told.len() {
+            while self.drained < ring.wanted {
                 let events = loaded.events.next().await.expect("events");
-                told.extend(events.iter().map(|event| {
+                self.drained += events.len() as u64;
+                let bound = events.iter().filter(|event| event.news == News::Bound as u32);
+                told.extend(bound.map(|event| {
                     let held = event.binding;
                     (event.key.address, held.state, held.origin, held.mac)
                 }));
+                let is_crowded = |event: &&Event| event.news == News::Crowded as u32;
+                self.crowded += events.iter().filter(is_crowded).count() as u64;
             }
             while shown.len() < self.shown.len() {
                 let samples = loaded.samples.next().await.expect("samples");
@@ -199,7 +227,8 @@ impl Differential {
         self.drain();
         let ring = self.programs.loaded.maps.ring().expect("the ring's ledger");
         let claimed = self.programs.loaded.maps.state(PORT).expect("the port").claimed;
-        assert_eq!((ring.wanted, ring.lost), (claimed, 0));
+        assert_eq!((ring.wanted, ring.lost), (claimed + self.crowded, 0));
+        assert!((1..=self.start.elapsed().as_secs() + 1).contains(&self.crowded));
         assert_eq!(claimed, self.programs.policy.released);
         assert_eq!(self.programs.counters()[0].unsampled, 0, "each refused frame is shown");
         self.ran

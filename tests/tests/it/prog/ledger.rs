@@ -35,13 +35,16 @@ fn ledger(programs: &Programs) -> Ledger {
             }
         }
         rows.insert(format!("{name}: unsampled"), counters.unsampled);
-        rows.insert(format!("{name}: claimed"), maps.state(port).map_or(0, |state| state.claimed));
+        let state = maps.state(port).unwrap_or_default();
+        rows.insert(format!("{name}: claimed"), state.claimed);
+        rows.insert(format!("{name}: unanswered"), state.unanswered);
     }
     let ring = maps.ring().expect("the ring's ledger");
     rows.insert("ring: wanted".to_owned(), ring.wanted);
     rows.insert("ring: lost".to_owned(), ring.lost);
     rows.insert("bindings".to_owned(), programs.bindings().len() as u64);
     rows.insert("reserved".to_owned(), maps.reserved().expect("the host's addresses").len() as u64);
+    rows.insert("MACs".to_owned(), programs.macs() as u64);
     rows
 }
 
@@ -69,16 +72,18 @@ fn a_step_moves_what_it_should_and_nothing_else() {
         step(&mut programs, direction, frame, moved);
     };
     let new = ["port: claimed", "ring: wanted", "bindings"];
-    step(Ingress, &dad(GUEST).bytes(), &[new.as_slice(), &["port: ingress passed dad"]].concat());
+    let first = ["port: ingress passed dad", "MACs"];
+    step(Ingress, &dad(GUEST).bytes(), &[new.as_slice(), &first].concat());
     step(Ingress, &dad(GUEST).bytes(), &["port: ingress passed dad"]);
     step(Ingress, &echo(HOST).bytes(), &["port: ingress passed echo", "ring: wanted"]);
     step(Ingress, &tcp(80, 2).bytes(), &["port: ingress passed tcp"]);
     step(Ingress, &ethernet(0x0800), &["port: ingress dropped ipv4"]);
     let other = tcp(80, 2).with(|f| f.source_mac = OTHER_MAC);
-    step(Ingress, &other.bytes(), &["port: ingress dropped src_mac"]);
+    step(Ingress, &other.bytes(), &["port: ingress dropped src_mac", "ring: wanted"]);
     step(Egress, &host(router_advertisement()), &["port: egress passed router_advert"]);
-    step(Egress, &host(dad(HOST)), &["port: egress passed dad", "reserved"]);
-    step(Egress, &host(dad(HOST)), &["port: egress passed dad"]);
+    let asked = ["port: egress passed dad", "port: unanswered"];
+    step(Egress, &host(dad(HOST)), &[asked.as_slice(), &["reserved"]].concat());
+    step(Egress, &host(dad(HOST)), &asked);
     step(Ingress, &advertisement(HOST).bytes(), &["port: ingress dropped host_address"]);
     let global = tcp(80, 2).with(|f| f.source = GLOBAL);
     step(Egress, &host(global), &["port: egress dropped src_scope"]);
@@ -104,7 +109,9 @@ fn what_a_policy_changes_moves_another_counter() {
         .maps
         .reserve(&key, Reserved { interface: PORT, holder: 1, ..Reserved::default() })
         .expect("a place");
-    step(&mut programs, Direction::Ingress, &dad(GUEST).bytes(), &["port: ingress passed other"]);
+    let had = advertisement(GUEST).bytes();
+    step(&mut programs, Direction::Ingress, &had, &["port: ingress passed other"]);
+    step(&mut programs, Direction::Ingress, &dad(GUEST).bytes(), &["port: ingress passed dad"]);
     programs.loaded.maps.remove_port(PORT);
     step(&mut programs, Direction::Ingress, &advert, &["no port: ingress dropped port_unknown"]);
 }

@@ -32,7 +32,6 @@ fn the_hosts_address_is_not_had() {
         .reserve(&key, Reserved { interface: PORT, holder: 1, ..Reserved::default() })
         .expect("a place");
     let spoofed = [
-        ("DAD", dad(HOST)),
         ("an advertisement", advertisement(HOST)),
         ("a solicitation", solicitation(GUEST, &[]).with(|f| f.source = HOST)),
         ("MLD", listener_report().with(|f| f.source = HOST)),
@@ -42,8 +41,13 @@ fn the_hosts_address_is_not_had() {
     for (name, frame) in spoofed {
         assert_eq!(programs.run(INGRESS, &frame.bytes()), Err(Reason::HostAddress), "{name}");
     }
+    // A question goes to the host, which answers it: unless it is still asking itself, and would give the address up.
+    assert_eq!(programs.run(INGRESS, &dad(HOST).bytes()), Ok(Kind::Dad));
+    let asked = Reserved { interface: PORT, holder: 1, is_tentative: 1, ..Reserved::default() };
+    programs.loaded.maps.reserve(&key, asked).expect("a place");
+    assert_eq!(programs.run(INGRESS, &dad(HOST).bytes()), Err(Reason::HostAddress));
     assert_eq!(programs.bindings().len(), 0);
-    // Asking for it is no claim.
+    // Asking where it is is no claim.
     let asks = solicitation(HOST, &[]).bytes();
     assert_eq!(programs.run(INGRESS, &asks), Ok(Kind::NeighborSolicitation));
     programs.loaded.maps.unreserve(&key);

@@ -7,11 +7,14 @@ mod egress;
 mod evasion;
 mod ingress;
 mod ledger;
+mod links;
+mod members;
 mod memory;
 mod neighbor_discovery;
 mod object;
 mod policy;
 mod seccomp;
+mod table;
 mod tables;
 mod verifier;
 
@@ -129,7 +132,22 @@ impl Programs {
 
     /// Whether the program lets the frame pass.
     fn action(&mut self, direction: Direction, frame: &[u8]) -> bool {
-        let options = TestRunOptions { data_in: Some(frame), ..TestRunOptions::default() };
+        self.action_of(
+            direction,
+            TestRunOptions { data_in: Some(frame), ..TestRunOptions::default() },
+        )
+    }
+
+    /// Whether a frame that the host has received on this interface goes to the guest.
+    fn passed_on(&mut self, from: u32, frame: &[u8]) -> bool {
+        // `__sk_buff`, as far as its field `ingress_ifindex`.
+        let context = [[0; 36].as_slice(), &from.to_ne_bytes()].concat();
+        let (data_in, ctx_in) = (Some(frame), Some(context.as_slice()));
+        let options = TestRunOptions { data_in, ctx_in, ..TestRunOptions::default() };
+        self.action_of(Direction::Egress, options)
+    }
+
+    fn action_of(&mut self, direction: Direction, options: TestRunOptions<'_>) -> bool {
         let (name, pass) = match direction {
             Direction::Ingress => ("guest_to_host", 2), // XDP_PASS
             Direction::Egress => (load::CLASSIFIER, u32::MAX), // TCX_NEXT
@@ -141,7 +159,7 @@ impl Programs {
                 <&mut SchedClassifier>::try_from(program).expect("TC").test_run(options)
             }
         };
-        result.unwrap_or_else(|error| panic!("{frame:02x?}: {error}")).return_value == pass
+        result.unwrap_or_else(|error| panic!("{direction:?}: {error}")).return_value == pass
     }
 
     fn counters(&self) -> [PortCounters; 2] {

@@ -12,7 +12,9 @@ fn every_reason_has_a_case() {
         include_str!("bindings.rs"),
         include_str!("memory.rs"),
         include_str!("policy.rs"),
-        include_str!("evasion.rs")
+        include_str!("evasion.rs"),
+        include_str!("links.rs"),
+        include_str!("members.rs")
     );
     for reason in Reason::ALL {
         let named = cases.contains(&format!("Reason::{reason:?}"));

@@ -1,25 +1,27 @@
-//! Long conversations against a model of the tables: who holds what, whose MAC it is, what the host has. After each
-//! step the verdict and both tables are the model's, and the events are its news.
+//! Long conversations against a model of the tables: who holds what, whose MAC it is, what the host has and what other
+//! members of the link have. After each step the verdict and both tables are the model's, and the events are its news.
+//!
+//! Time stands still, but where a step says that it passes: what is young stays so.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::Ipv6Addr,
-};
+mod model;
+
+use std::{collections::BTreeMap, net::Ipv6Addr, time::Instant};
 
 use netmon_common::{
-    Kind, Reason,
-    abi::{Binding, BindingKey, Direction, PortPolicy, Rate, Reserved, State},
+    Kind, Mac, Reason,
+    abi::{Binding, BindingKey, Direction, Holder, News, Rate, Reserved, State},
+    limits,
     outcome::Outcome,
 };
 use netmon_tests::{
-    case::Case,
     frame::{
         ALL_NODES, Frame, GUEST_MAC, HOST_MAC, OTHER_MAC, advertisement, dad, echo,
         listener_report, mac_option, router_solicitation, solicitation, tcp,
     },
-    generate, oracle,
+    generate,
 };
 
+use self::model::{Held, Model};
 use super::{PORT, Programs};
 
 /// Steps of the ordinary test run.
@@ -28,76 +30,14 @@ const STEPS: usize = 4_000;
 /// Another port of the same link.
 const OTHER_PORT: u32 = 2;
 
-/// Who holds an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Held {
-    port: u32,
-    epoch: u16,
-    mac: [u8; 6],
-    state: State,
-    origin: Kind,
-}
+/// The interface behind which a member of the link is that is no port.
+const UPLINK: u32 = 3;
 
-/// What the port and its link remember.
-#[derive(Default)]
-struct Model {
-    held: BTreeMap<Ipv6Addr, Held>,
-    hosts: BTreeSet<Ipv6Addr>,
-    /// The guest's MAC, once it has spoken.
-    mac: [u8; 6],
-    news: Vec<(Ipv6Addr, State)>,
-}
+/// … and its MAC.
+const MEMBER_MAC: [u8; 6] = [2, 0xfc, 0, 0, 0, 3];
 
-impl Model {
-    /// A frame of the guest, under this policy.
-    fn hear(&mut self, frame: Vec<u8>, policy: &PortPolicy) -> Result<Kind, Reason> {
-        let mac: [u8; 6] = frame[6..12].try_into().unwrap_or_default();
-        let case =
-            Case { direction: Direction::Ingress, policy: *policy, first_mac: self.mac, frame };
-        let (kind, claim) = oracle::verdict(&case)?;
-        let discovery = [
-            Kind::Dad,
-            Kind::NeighborSolicitation,
-            Kind::NeighborAdvertisement,
-            Kind::RouterSolicitation,
-            Kind::MulticastListener,
-        ];
-        let has_budget = policy.nd_rate == Rate::default() || !discovery.contains(&kind);
-        if let Some(claim) = claim {
-            let state = if claim.is_valid { State::Valid } else { State::Tentative };
-            let new = Held { port: PORT, epoch: policy.epoch, mac, state, origin: kind };
-            let next = self.claim(claim.address, new, policy.quota)?;
-            if !has_budget {
-                return Err(Reason::NdRate);
-            }
-            if self.held.insert(claim.address, next) != Some(next) {
-                self.news.push((claim.address, next.state));
-            }
-        } else if !has_budget {
-            return Err(Reason::NdRate);
-        }
-        self.mac = mac;
-        Ok(kind)
-    }
-
-    /// What is held after this claim: the first has the address, until user space takes it away.
-    fn claim(&self, address: Ipv6Addr, new: Held, quota: u32) -> Result<Held, Reason> {
-        if self.hosts.contains(&address) {
-            return Err(Reason::HostAddress);
-        }
-        let own = self.held.values().filter(|held| held.port == PORT).count();
-        match self.held.get(&address) {
-            None if own >= quota as usize => Err(Reason::BindingQuota),
-            None => Ok(new),
-            Some(held) if held.port != PORT => Err(Reason::BindingConflict),
-            // A former guest's binds nobody.
-            Some(held) if held.epoch != new.epoch => Ok(new),
-            Some(held) if held.mac != new.mac => Err(Reason::BindingConflict),
-            Some(held) if new.state == State::Valid => Ok(Held { state: State::Valid, ..*held }),
-            Some(held) => Ok(*held),
-        }
-    }
-}
+/// A time that has not passed, whatever is waited for.
+const YOUNG: u64 = u64::MAX;
 
 /// An address of few, so that they meet.
 fn address(random: &mut fastrand::Rng) -> Ipv6Addr {
@@ -129,13 +69,17 @@ struct Conversation {
     programs: Programs,
     model: Model,
     random: fastrand::Rng,
+    /// Events that were taken out of the ring.
+    drained: u64,
+    /// … and those of them that are of newcomers.
+    crowded: u64,
 }
 
 impl Conversation {
     fn step(&mut self) {
         let address = address(&mut self.random);
         let key = BindingKey::new(PORT, address.octets());
-        match self.random.u8(..40) {
+        match self.random.u8(..48) {
             0 => {
                 self.programs.set_policy(|policy| policy.epoch += 1);
                 self.model.mac = [0; 6];
@@ -155,28 +99,34 @@ impl Conversation {
             5..8 => self.forget(address, &key),
             8 => self.other_port(address, &key),
             9 => {
-                self.programs
-                    .loaded
-                    .maps
-                    .reserve(&key, Reserved { interface: PORT, holder: 1, ..Reserved::default() })
-                    .expect("room");
-                self.model.hosts.insert(address);
+                let holder = Holder::Host.number();
+                let had = Reserved { interface: PORT, holder, ..Reserved::default() };
+                self.programs.loaded.maps.reserve(&key, had).expect("room");
+                self.model.reserved.insert(address, (Holder::Host, false));
             }
-            10 | 11 => {
+            10..14 => {
                 self.programs.loaded.maps.unreserve(&key);
-                self.model.hosts.remove(&address);
+                self.model.reserved.remove(&address);
             }
-            12 => {
+            14 => {
                 let asks = dad(address).with(|f| f.source_mac = HOST_MAC).bytes();
                 assert_eq!(self.programs.run(Direction::Egress, &asks), Ok(Kind::Dad));
-                self.model.hosts.insert(address);
+                self.model.reserved.insert(address, (Holder::Host, true));
+                self.was_asked();
             }
+            15 | 16 => self.member(address),
+            17 => {
+                let asks_link = self.random.u8(..2);
+                self.programs.set_policy(|policy| policy.asks_link = asks_link);
+            }
+            18..22 => self.time_passes(address, &key),
             _ => {
                 let frame = spoken(&mut self.random).bytes();
                 let expected = self.model.hear(frame.clone(), &self.programs.policy);
                 let outcome = self.programs.outcome(Direction::Ingress, &frame);
                 let expected = expected.map_or_else(Outcome::Dropped, Outcome::Passed);
                 assert_eq!(outcome, expected, "{frame:02x?} {:?}", self.programs.policy);
+                self.time_stands_still();
             }
         }
     }
@@ -191,19 +141,66 @@ impl Conversation {
         }
     }
 
-    /// Another port of the link has the address first.
+    /// Another port of the link has the address first: it uses it, asks for it, or has asked for it.
     fn other_port(&mut self, address: Ipv6Addr, key: &BindingKey) {
-        let (epoch, mac) = (1, OTHER_MAC);
-        let (state, origin) = (State::Valid, Kind::Echo);
+        let (port, epoch, mac, origin) = (OTHER_PORT, 1, OTHER_MAC, Kind::Echo);
+        let state = [State::Valid, State::Tentative][self.random.usize(..2)];
+        let is_old = self.random.bool();
         if !self.model.held.contains_key(&address) {
-            let (state, origin) = (state.number(), origin.number());
-            let port = OTHER_PORT;
-            let held = Binding { port, epoch, mac, state, origin, ..Binding::default() };
+            let held = Held { port, epoch, mac, state, origin, is_old, is_contested: false };
+            self.model.held.insert(address, held);
+            let last_seen = if is_old { 0 } else { YOUNG };
+            let (state, origin, first_seen) = (state.number(), origin.number(), last_seen);
+            let held = Binding {
+                first_seen,
+                last_seen,
+                port,
+                epoch,
+                mac,
+                state,
+                origin,
+                ..Binding::default()
+            };
             self.programs.loaded.maps.insert_binding(key, &held).expect("room");
-            self.model.held.insert(
-                address,
-                Held { port, epoch, mac, state: State::Valid, origin: Kind::Echo },
-            );
+        }
+    }
+
+    /// A member that is no port asks for an address, or says that it has it.
+    fn member(&mut self, address: Ipv6Addr) {
+        let asks = self.random.bool();
+        let frame = if asks { dad(address) } else { advertisement(address) };
+        let frame = frame.with(|f| f.source_mac = MEMBER_MAC).bytes();
+        assert!(self.programs.passed_on(UPLINK, &frame));
+        if asks {
+            self.was_asked();
+        }
+        if self.programs.policy.asks_link == 1 {
+            self.model.member(address, asks);
+        }
+    }
+
+    fn was_asked(&mut self) {
+        self.model.unanswered = limits::UNANSWERED.min(self.model.unanswered + 1);
+    }
+
+    /// What is held of this address becomes old, and was not contested for long.
+    fn time_passes(&mut self, address: Ipv6Addr, key: &BindingKey) {
+        let Some(held) = self.model.held.get_mut(&address) else { return };
+        (held.is_old, held.is_contested) = (true, false);
+        let held = self.programs.loaded.maps.binding(key).expect("it is held");
+        let old = Binding { first_seen: 0, last_seen: 0, contested: 0, ..held };
+        self.programs.loaded.maps.insert_binding(key, &old).expect("it is there");
+    }
+
+    /// What has become young or contested stays so.
+    fn time_stands_still(&mut self) {
+        for (key, held) in self.programs.bindings() {
+            let first_seen = if held.first_seen == 0 { 0 } else { YOUNG };
+            let contested = if held.contested == 0 { 0 } else { YOUNG };
+            if (first_seen, contested) != (held.first_seen, held.contested) {
+                let still = Binding { first_seen, contested, ..held };
+                self.programs.loaded.maps.insert_binding(&key, &still).expect("it is there");
+            }
         }
     }
 
@@ -211,24 +208,37 @@ impl Conversation {
     fn compare(&self) {
         let held: BTreeMap<Ipv6Addr, Held> = self.programs.bindings().iter().map(row).collect();
         assert_eq!(held, self.model.held);
-        let hosts = self.programs.loaded.maps.reserved().expect("the host's addresses");
-        let hosts: BTreeSet<Ipv6Addr> = hosts.iter().map(|key| key.address.into()).collect();
-        assert_eq!(hosts, self.model.hosts);
-        let state = self.programs.loaded.maps.state(PORT).expect("the port");
+        let keys = self.programs.loaded.maps.reserved().expect("the table");
+        let reserved = keys.iter().map(|key| {
+            let had = self.programs.reserved(key).expect("it is there");
+            let holder = Holder::try_from(had.holder).expect("a holder");
+            (key.address.into(), (holder, had.is_tentative == 1))
+        });
+        assert_eq!(reserved.collect::<BTreeMap<_, _>>(), self.model.reserved);
+        let state = self.programs.state();
+        assert_eq!(state.unanswered, self.model.unanswered);
+        assert_eq!(state.newcomer, Mac::new(self.model.newcomer).bits());
         let own = held.values().filter(|held| held.port == PORT).count() as u64;
         assert_eq!(state.claimed - self.programs.policy.released, own);
     }
 
-    /// The events are the model's news.
+    /// The events are the model's news, and no more than one a second of a newcomer that was refused.
     fn drain(&mut self) {
         let Programs { loaded, _runtime: runtime, .. } = &mut self.programs;
+        let wanted = loaded.maps.ring().expect("the ring's ledger").wanted;
         let mut news = Vec::new();
-        while news.len() < self.model.news.len() {
+        while self.drained < wanted {
             let events = runtime.block_on(loaded.events.next()).expect("events");
-            news.extend(events.iter().map(|event| {
-                let state = State::try_from(event.binding.state).expect("a state");
-                (Ipv6Addr::from(event.key.address), state)
-            }));
+            self.drained += events.len() as u64;
+            for event in events {
+                match News::try_from(event.news).expect("news") {
+                    News::Crowded => self.crowded += 1,
+                    kind => {
+                        let state = State::try_from(event.binding.state).expect("a state");
+                        news.push((kind, Ipv6Addr::from(event.key.address), state));
+                    }
+                }
+            }
         }
         assert_eq!(news, self.model.news);
         self.model.news.clear();
@@ -239,7 +249,8 @@ fn row((key, held): &(BindingKey, Binding)) -> (Ipv6Addr, Held) {
     let state = State::try_from(held.state).expect("a state");
     let origin = Kind::try_from(held.origin).expect("a kind");
     let Binding { port, epoch, mac, .. } = *held;
-    (key.address.into(), Held { port, epoch, mac, state, origin })
+    let (is_old, is_contested) = (held.first_seen == 0, held.contested != 0);
+    (key.address.into(), Held { port, epoch, mac, state, origin, is_old, is_contested })
 }
 
 #[test]
@@ -247,7 +258,8 @@ fn the_tables_are_the_models() -> anyhow::Result<()> {
     let random = fastrand::Rng::with_seed(generate::seed()?);
     let (mut programs, model) = (Programs::load(), Model::default());
     programs.set_policy(|policy| policy.nd_rate = Rate::default());
-    let mut conversation = Conversation { programs, model, random };
+    let mut conversation = Conversation { programs, model, random, drained: 0, crowded: 0 };
+    let start = Instant::now();
     for step in 1..=STEPS {
         conversation.step();
         conversation.compare();
@@ -255,6 +267,8 @@ fn the_tables_are_the_models() -> anyhow::Result<()> {
             conversation.drain();
         }
     }
+    let seconds = start.elapsed().as_secs() + 1;
+    assert!((1..=seconds).contains(&conversation.crowded), "{} events", conversation.crowded);
     let counters = conversation.programs.counters()[0];
     for reason in [
         Reason::SourceMac,
@@ -262,6 +276,8 @@ fn the_tables_are_the_models() -> anyhow::Result<()> {
         Reason::BindingConflict,
         Reason::BindingQuota,
         Reason::NdRate,
+        Reason::LinkAddress,
+        Reason::BindingTentative,
     ] {
         let met = counters.ingress.dropped[usize::from(reason.number())].packets;
         assert!(met > 20, "{reason}: only {met} of {STEPS} steps came to it");
