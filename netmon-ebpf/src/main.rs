@@ -18,6 +18,7 @@ mod clock;
 mod macs;
 mod maps;
 mod members;
+mod opaque;
 mod packet;
 mod port;
 mod record;
@@ -30,9 +31,15 @@ use aya_ebpf::{
     macros::{classifier, xdp},
     programs::{TcContext, XdpContext},
 };
-use netmon_common::{Kind, Reason, abi::Direction, judge, parse::parse};
+use netmon_common::{
+    Kind, Reason,
+    abi::Direction,
+    judge,
+    parse::{Bytes as _, parse},
+};
 
 use crate::{
+    opaque::opaque,
     packet::{Packet, SkbPacket, XdpPacket},
     port::Port,
 };
@@ -70,7 +77,8 @@ fn passes<P: Packet>(
 #[inline(always)]
 fn ingress(packet: &XdpPacket, port: &Port) -> Result<Kind, Reason> {
     let frame = parse(packet, Direction::Ingress)?;
-    let pass = judge::ingress(&frame, &port.as_judged())?;
+    let mut pass = judge::ingress(&frame, &port.as_judged())?;
+    pass.kind = opaque(pass.kind, packet.length());
     macs::check(port, frame.source_mac)?;
     let step = bindings::claim(port, frame.source_mac, &pass)?;
     if bindings::is_new(step) {
