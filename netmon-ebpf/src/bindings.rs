@@ -71,7 +71,11 @@ pub(crate) fn claim(port: &Port, mac: Mac, pass: &Pass) -> Result<Option<Step>, 
         (Step::Replace | Step::Propose, Some(_)) => {
             BINDINGS.insert(key, binding, u64::from(BPF_ANY)).map_err(|_| Reason::BindingTable)?;
         }
-        _ => insert(port, &claimant, claim, &key, &binding)?,
+        _ => {
+            if let Some(step) = insert(port, &claimant, claim, &key, &binding)? {
+                return Ok(Some(step));
+            }
+        }
     }
     record::tell(News::Bound, &key, &binding);
     Ok(Some(step))
@@ -104,6 +108,7 @@ fn contest(reason: Reason, key: &BindingKey, held: Option<*mut Binding>, now: u6
     }
 }
 
+/// Makes a new binding; or says what the claim comes to where another was first by a moment.
 #[inline(always)]
 fn insert(
     port: &Port,
@@ -111,13 +116,15 @@ fn insert(
     claim: &Claim,
     key: &BindingKey,
     binding: &Binding,
-) -> Result<(), Reason> {
+) -> Result<Option<Step>, Reason> {
     // Two queues of one guest may claim at the same time: the place is taken before the entry is made.
     if port.take_place() >= u64::from(port.policy.quota) {
         port.give_place_back();
         return Err(Reason::BindingQuota);
     }
-    let Err(error) = BINDINGS.insert(key, binding, u64::from(BPF_NOEXIST)) else { return Ok(()) };
+    let Err(error) = BINDINGS.insert(key, binding, u64::from(BPF_NOEXIST)) else {
+        return Ok(None);
+    };
     port.give_place_back();
     if error != EEXIST {
         return Err(Reason::BindingTable);
@@ -126,8 +133,8 @@ fn insert(
     // SAFETY: a value of a preallocated map stays mapped; a torn read costs one frame's verdict.
     let held = unsafe { BINDINGS.get(key) };
     let (reserved, now, quota) = (None, binding.last_seen, port.policy.quota);
-    let known = Known { reserved, held, now, count: 0, quota, asks_link: false };
-    decide(claim, claimant, &known).map(drop)
+    let asks_link = port.policy.asks_link != 0;
+    decide(claim, claimant, &Known { reserved, held, now, count: 0, quota, asks_link }).map(Some)
 }
 
 #[inline(always)]
