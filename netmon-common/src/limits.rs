@@ -24,6 +24,9 @@ pub const SAMPLE_RING_BYTES: u32 = 1 << 18;
 /// configuration lists.
 pub const RESERVED: u32 = 16_384;
 
+/// Addresses, and MACs, that one table of the configuration may list.
+pub const RESERVED_LISTED: usize = 256;
+
 /// MACs that are somebody's, on all links: each port's, and as many of others as addresses.
 pub const MACS: u32 = PORTS + RESERVED;
 

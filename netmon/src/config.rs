@@ -1,6 +1,7 @@
 //! What the daemon was asked for: the command line's flags, then the configuration, then defaults.
 
 mod read;
+mod reserved;
 
 #[cfg(test)]
 #[allow(clippy::expect_used, clippy::panic, reason = "a test that panics has failed")]
@@ -14,6 +15,7 @@ use std::{
 
 use glob::Pattern;
 
+pub use self::reserved::Reservation;
 use crate::{
     endpoints::Timers,
     policy::{Mode, Policies, Policy, PolicyChange, Profile, Rule},
@@ -43,6 +45,8 @@ pub struct Config {
     pub profile: Option<Profile>,
     /// What is different for some TAPs.
     pub rules: Vec<Rule>,
+    /// What no guest of some links may have.
+    pub reserved: Vec<Reservation>,
 }
 
 /// What the daemon does.
@@ -56,6 +60,8 @@ pub struct Options {
     pub bpffs: PathBuf,
     /// What the TAPs' guests may do.
     pub policies: Policies,
+    /// What no guest of some links may have.
+    pub reserved: Vec<Reservation>,
     /// Enforcement ends with the daemon: a flag only.
     pub detach_on_exit: bool,
     /// How long an endpoint may be quiet: flags only.
@@ -116,11 +122,14 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// There is none, or anything in it is wrong.
+    /// There is none, anything in it is wrong, or it is about an interface that is not there.
     pub fn read(file: &Path) -> Result<Self, ConfigError> {
         let text = fs::read_to_string(file)
             .map_err(|source| ConfigError::Unreadable { file: file.to_owned(), source })?;
-        read::config(file, &text).map_err(ConfigError::Bad)
+        let config = read::config(file, &text).map_err(ConfigError::Bad)?;
+        let problems: Vec<_> =
+            config.reserved.iter().filter_map(|reserved| reserved.problem(file)).collect();
+        if problems.is_empty() { Ok(config) } else { Err(ConfigError::Bad(problems)) }
     }
 
     /// What this says, and what `other` says of the rest.
@@ -132,6 +141,7 @@ impl Config {
             mode: self.mode.or(other.mode),
             profile: self.profile.or(other.profile),
             rules: [self.rules, other.rules].concat(),
+            reserved: [self.reserved, other.reserved].concat(),
         }
     }
 }
@@ -139,13 +149,14 @@ impl Config {
 /// With defaults for what nobody has said.
 impl From<Config> for Options {
     fn from(config: Config) -> Self {
-        let Config { taps, socket, bpffs, mode, profile, rules } = config;
+        let Config { taps, socket, bpffs, mode, profile, rules, reserved } = config;
         let change = PolicyChange { mode, profile, ..PolicyChange::default() };
         Self {
             taps: taps.unwrap_or_else(|| Pattern::new("*").into_iter().collect()),
             socket: socket.unwrap_or_else(|| PathBuf::from(crate::api::DEFAULT_SOCKET)),
             bpffs: bpffs.unwrap_or_else(|| PathBuf::from(BPFFS)),
             policies: Policies { all: Policy::default().with(&change), rules },
+            reserved,
             detach_on_exit: false,
             timers: Timers::default(),
         }

@@ -283,6 +283,7 @@ impl Daemon {
             Ok(options) => {
                 info!("the configuration is reloaded");
                 self.options = options.clone();
+                self.is_changed = true;
                 self.changed(|ports| ports.configure(options.taps, options.policies))
             }
             Err(refused) => {

@@ -121,6 +121,15 @@ impl Topology {
         }
     }
 
+    /// The link that an interface of this name is on; of a bridge that keeps VLANs apart, in this VLAN, or for zero in
+    /// the bridge's own.
+    pub fn named(&self, name: &str, vlan: u16) -> Option<Link> {
+        let one = self.interfaces.values().find(|one| *one.name == *name)?;
+        let link = self.link(one.index);
+        let is_kept_apart = vlan != 0 && self.filters_vlans(one.index) == Some(true);
+        Some(if is_kept_apart { Link { vlan, ..link } } else { link })
+    }
+
     /// Whether a bridge keeps VLANs apart; `None`: there is no such bridge.
     fn filters_vlans(&self, index: u32) -> Option<bool> {
         match self.interfaces.get(&index)?.kind {

@@ -74,7 +74,8 @@ impl<'a> Name<'a> {
             Self::Mac(mac) => endpoint.mac == mac,
             Self::Scoped(address, scope) => {
                 endpoint.address == address
-                    && (*endpoint.tap == *scope || scope.parse() == Ok(endpoint.port))
+                    && (*endpoint.tap == *scope
+                        || [endpoint.scope, endpoint.port].map(Ok).contains(&scope.parse()))
             }
         }
     }
@@ -105,6 +106,20 @@ mod tests {
 
     use super::*;
     use crate::{endpoints::State, time::Moment};
+
+    #[test]
+    fn of_a_bridge_the_scope_is_the_bridges() {
+        let on_bridge = |tap, port, address| Endpoint {
+            scope: 3,
+            ..endpoint(tap, port, address, [2, 0xfc, 0, 0, 0, port as u8])
+        };
+        let endpoints = [on_bridge("tap0", 7, "fe80::2"), on_bridge("tap1", 8, "fe80::3")];
+        let find = |name: &str| find(&endpoints, name).map(|one| one.port).map_err(|_| ());
+        assert_eq!(find("fe80::2%3"), Ok(7));
+        assert_eq!(find("fe80::3%3"), Ok(8));
+        assert_eq!(find("fe80::2%7"), Ok(7));
+        assert_eq!(find("fe80::2%8"), Err(()));
+    }
 
     fn endpoint(tap: &str, port: u32, address: &str, mac: [u8; 6]) -> Endpoint {
         Endpoint {

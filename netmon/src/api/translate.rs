@@ -20,14 +20,15 @@ use crate::{
 pub(super) fn endpoint(endpoint: &Endpoint) -> v0::Endpoint {
     v0::Endpoint {
         tap: endpoint.tap.to_string(),
-        ifindex: endpoint.port,
+        ifindex: endpoint.scope,
         address: endpoint.address.to_string(),
-        scoped: format!("{}%{}", endpoint.address, endpoint.port),
+        scoped: format!("{}%{}", endpoint.address, endpoint.scope),
         mac: endpoint.mac.to_string(),
         state: state(endpoint.state).into(),
         origin: endpoint.origin.name().to_owned(),
         first_seen: Some(endpoint.first_seen.on_the_wall().into()),
         last_seen: Some(endpoint.last_seen.on_the_wall().into()),
+        tap_ifindex: endpoint.port,
     }
 }
 

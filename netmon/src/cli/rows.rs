@@ -9,6 +9,7 @@ use serde::Serialize;
 pub(super) struct Endpoint<'a> {
     tap: &'a str,
     ifindex: u32,
+    tap_ifindex: u32,
     address: &'a str,
     scoped: &'a str,
     mac: &'a str,
@@ -29,6 +30,7 @@ impl<'a> From<&'a v0::Endpoint> for Endpoint<'a> {
         Self {
             tap: &one.tap,
             ifindex: one.ifindex,
+            tap_ifindex: one.tap_ifindex,
             address: &one.address,
             scoped: &one.scoped,
             mac: &one.mac,

@@ -94,7 +94,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let taps = Some(args.taps).filter(|taps| !taps.is_empty());
     let Args { mode, profile, socket, bpffs, detach_on_exit, .. } = args;
     let timers = Timers { reachable: args.reachable_time, expire: args.expire };
-    let flags = Config { taps, socket, bpffs, mode, profile, rules: Vec::new() };
+    let flags = Config { taps, socket, bpffs, mode, profile, ..Config::default() };
     let source = Source { flags, file: args.config };
     let options = Options { detach_on_exit, timers, ..source.load()? };
     let failed = |error: PrivilegeError| Failure::Failed(error.to_string());

@@ -24,7 +24,7 @@ The TAP need not be there yet. If it is not in the end, the exit code is 3; if
 it is, but has not come so far, 124.
 
 Examples:
-  netmon wait tap0 reachable && curl \"http://$(netmon resolve tap0)/\"
+  netmon wait tap0 reachable && curl \"http://$(netmon resolve --url tap0)/\"
   netmon wait tap0 gone --timeout 5s";
 
 /// How often to ask what protects a port: the kernel tells nobody of it, so the daemon reads it when asked.

@@ -17,14 +17,15 @@ use toml::{
 use super::{Config, Problem};
 use crate::policy::{KEYS, PolicyChange, Refused, Rule};
 
-/// The keys outside of `[[policy]]`.
-pub(super) const TOP: [&str; 6] = ["taps", "socket", "bpffs", "mode", "profile", "policy"];
+/// The keys outside of `[[policy]]` and `[[reserved]]`.
+pub(super) const TOP: [&str; 7] =
+    ["taps", "socket", "bpffs", "mode", "profile", "policy", "reserved"];
 
 /// The key of the TAPs that a `[[policy]]` is about.
 const MATCH: &str = "match";
 
 type Key<'a> = Spanned<Cow<'a, str>>;
-type Value<'a> = Spanned<DeValue<'a>>;
+pub(super) type Value<'a> = Spanned<DeValue<'a>>;
 
 /// Reads all of `text`. `file` is for what is said of it.
 pub(super) fn config(file: &Path, text: &str) -> Result<Config, Vec<Problem>> {
@@ -41,7 +42,7 @@ pub(super) fn config(file: &Path, text: &str) -> Result<Config, Vec<Problem>> {
     if reader.problems.is_empty() { Ok(config) } else { Err(reader.problems) }
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     file: &'a Path,
     text: &'a str,
     problems: Vec<Problem>,
@@ -57,6 +58,7 @@ impl Reader<'_> {
                 "bpffs" => self.path(value).map(|path| config.bpffs = Some(path)),
                 name @ ("mode" | "profile") => self.set(&mut defaults, name, value),
                 "policy" => self.rules(value).map(|rules| config.rules = rules),
+                "reserved" => self.reservations(value).map(|all| config.reserved = all),
                 other => Err(Refused::new(format!("one of {}", TOP.join(", ")), other)),
             };
             self.check(key, "", read);
@@ -94,17 +96,22 @@ impl Reader<'_> {
         taps.map(|taps| Rule { taps, change })
     }
 
-    fn check(&mut self, key: &Key<'_>, table: &str, read: Result<(), Refused>) {
+    pub(super) fn check(&mut self, key: &Key<'_>, table: &str, read: Result<(), Refused>) {
         if let Err(refused) = read {
             let name = format!("{table}{}", key.get_ref());
             self.problem(key.span().start, &name, refused.to_string());
         }
     }
 
-    fn problem(&mut self, at: usize, key: &str, why: String) {
-        let line = 1 + self.text.bytes().take(at).filter(|byte| *byte == b'\n').count();
+    pub(super) fn problem(&mut self, at: usize, key: &str, why: String) {
+        let line = self.line(at);
         let (file, key) = (self.file.to_owned(), key.to_owned());
         self.problems.push(Problem { file, line, key, why });
+    }
+
+    /// The line, from 1 on, of what begins here.
+    pub(super) fn line(&self, at: usize) -> usize {
+        1 + self.text.bytes().take(at).filter(|byte| *byte == b'\n').count()
     }
 
     /// Sets a key of a policy. The value has its own type in TOML, and goes on as the command line has it.
@@ -139,12 +146,12 @@ impl Reader<'_> {
     }
 
     /// What a string says. Anything else is as it stands in the file, which no value is.
-    fn word<'v>(&'v self, value: &'v Value<'_>) -> &'v str {
+    pub(super) fn word<'v>(&'v self, value: &'v Value<'_>) -> &'v str {
         value.get_ref().as_str().unwrap_or_else(|| self.raw(value))
     }
 
     /// The digits of a number, likewise.
-    fn number<'v>(&'v self, value: &'v Value<'_>) -> &'v str {
+    pub(super) fn number<'v>(&'v self, value: &'v Value<'_>) -> &'v str {
         let decimal = value.get_ref().as_integer().filter(|number| number.radix() == 10);
         decimal.map_or_else(|| self.raw(value), |number| number.as_str())
     }
@@ -159,7 +166,7 @@ impl Reader<'_> {
     }
 
     /// As it stands in the file, a string in its quotes.
-    fn raw(&self, value: &Value<'_>) -> &str {
+    pub(super) fn raw(&self, value: &Value<'_>) -> &str {
         self.text.get(value.span()).unwrap_or_default()
     }
 }

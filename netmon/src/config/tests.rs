@@ -28,7 +28,7 @@ fn each_problem_is_said_with_its_line_and_key() {
     check("bpffs = 1", r#"F:1: bpffs: must be an absolute path, not "1""#);
     check(
         "tap = []",
-        r#"F:1: tap: must be one of taps, socket, bpffs, mode, profile, policy, not "tap""#,
+        r#"F:1: tap: must be one of taps, socket, bpffs, mode, profile, policy, reserved, not "tap""#,
     );
     check("policy = 1", r#"F:1: policy: must be a list of tables, each under [[policy]], not "1""#);
     check("policy = [1]", r#"F:1: policy: must be a table under [[policy]], not "1""#);
@@ -51,6 +51,30 @@ fn each_problem_is_said_with_its_line_and_key() {
         "mac = \"ff:ff:ff:ff:ff:ff\"",
         "mac: must be a unicast MAC such as 02:fc:00:00:00:01, or first: the first seen, not \
          \"ff:ff:ff:ff:ff:ff\"",
+    );
+    let reserved = |line: &str, said: &str| {
+        check(&format!("[[reserved]]\nlink = \"br0\"\n{line}"), &format!("F:3: reserved.{said}"));
+    };
+    let address = "addresses: must be an address in fe80::/64, such as fe80::fe, not";
+    for bad in ["2001:db8::1", "fe80:0:0:1::1", "ff02::1", "::", "fe80::1%br0", "x"] {
+        reserved(&format!("addresses = [\"{bad}\"]"), &format!("{address} \"{bad}\""));
+    }
+    let mac = "macs: must be a unicast MAC such as 02:fc:00:00:00:01, not";
+    for bad in ["33:33:00:00:00:01", "00:00:00:00:00:00", "02:fc:00:00:01", "x"] {
+        reserved(&format!("macs = [\"{bad}\"]"), &format!("{mac} \"{bad}\""));
+    }
+    reserved("vlan = 4095", r#"vlan: must be a number from 1 to 4094, not "4095""#);
+    reserved("vlan = 0", r#"vlan: must be a number from 1 to 4094, not "0""#);
+    reserved("addresses = 7", r#"addresses: must be a list of up to 256 strings, not "7""#);
+    reserved("color = 7", r#"color: must be one of link, vlan, addresses, macs, not "color""#);
+    check("[[reserved]]\nmacs = []", "F:1: reserved.link: is missing: a bridge, such as \"br0\"");
+    check(
+        "[[reserved]]\nlink = \"\"",
+        r#"F:2: reserved.link: must be a bridge, such as br0, not """#,
+    );
+    check(
+        "reserved = 1",
+        r#"F:1: reserved: must be a list of tables, each under [[reserved]], not "1""#,
     );
     check("mode = \"observe\"\nmode = \"enforce\"", "F:2: duplicate key");
 }

@@ -13,7 +13,7 @@ use crate::{
     crash,
     endpoints::{Input, Question},
     links::{Interface, Kind, LinkNews, Links},
-    reservations::Wanted,
+    reservations::{Listed, Wanted},
     time::Moment,
     topology::{Tap, Topology},
 };
@@ -95,6 +95,19 @@ impl Daemon {
         self.changed(|ports| taps.into_iter().flat_map(|tap| ports.tap(tap)).collect())
     }
 
+    /// What the configuration reserves, on the links that there are.
+    fn listed(&self) -> Vec<Listed> {
+        let reserved = self.options.reserved.iter();
+        let listed = reserved.filter_map(|one| {
+            Some(Listed {
+                link: self.topology.named(&one.link, one.vlan)?,
+                addresses: one.addresses.clone(),
+                macs: one.macs.clone(),
+            })
+        });
+        listed.collect()
+    }
+
     fn tap(&self, index: u32) -> Option<Tap> {
         self.topology.tap(index, |one| self.is_to_be_port(one))
     }
@@ -117,7 +130,8 @@ impl Daemon {
                 let is_port = |index| {
                     self.topology.interface(index).is_some_and(|one| self.is_to_be_port(one))
                 };
-                let wanted = Wanted::of(&self.topology, &all, &[], is_port, now);
+                let listed = self.listed();
+                let wanted = Wanted::of(&self.topology, &all, &listed, is_port, now);
                 // Before any guest is a port's: what is another's is so from its first frame on.
                 self.ports.reserve_all(&reserved, &wanted, now);
                 let inputs = self.all_taps();

@@ -18,6 +18,7 @@ fn guest(tap: &str, ifindex: u32, address: &str, state: v0::EndpointState) -> v0
         tap: tap.to_owned(),
         ifindex,
         address: address.to_owned(),
+        tap_ifindex: ifindex,
         scoped: format!("{address}%{ifindex}"),
         mac: "02:fc:00:00:00:01".to_owned(),
         state: state.into(),

@@ -17,7 +17,7 @@ fn an_endpoint_is_this_json() {
     assert_eq!(
         json(&rows::Endpoint::from(&aurae("tap0", 12))),
         concat!(
-            r#"{"tap":"tap0","ifindex":12,"address":"fe80::2","scoped":"fe80::2%12","#,
+            r#"{"tap":"tap0","ifindex":12,"tap_ifindex":12,"address":"fe80::2","scoped":"fe80::2%12","#,
             r#""mac":"02:fc:00:00:00:01","state":"reachable","origin":"dad","#,
             r#""first_seen":"2026-11-24T08:58:21.004Z","last_seen":"2026-11-24T08:58:33.000Z","#,
             r#""auraed":null,"owner":null,"path":["tap0"]}"#

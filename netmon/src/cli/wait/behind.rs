@@ -10,8 +10,8 @@ use super::Goal;
 #[derive(Debug)]
 pub(in crate::cli) struct Behind {
     pub(in crate::cli) tap: String,
-    /// By scoped address.
-    states: BTreeMap<String, v0::EndpointState>,
+    /// By the TAP's index and the address: on a bridge, several TAPs have the same scope.
+    states: BTreeMap<(u32, String), v0::EndpointState>,
     /// Whether it ever had a guest.
     pub(in crate::cli) was_there: bool,
 }
@@ -29,7 +29,7 @@ impl Behind {
             }
             Event::Added(one) | Event::Updated(one) => self.there(one),
             Event::Removed(one) => {
-                self.states.remove(&one.scoped);
+                self.states.remove(&(one.tap_ifindex, one.address));
             }
         }
     }
@@ -38,10 +38,10 @@ impl Behind {
         let state = one.state();
         if one.tap == self.tap {
             self.was_there = true;
-            self.states.insert(one.scoped, state);
+            self.states.insert((one.tap_ifindex, one.address), state);
         } else {
             // Its TAP may have had this name before.
-            self.states.remove(&one.scoped);
+            self.states.remove(&(one.tap_ifindex, one.address));
         }
     }
 
