@@ -6,7 +6,6 @@ use netmon_common::{
     abi::{Binding, BindingKey, News, State},
     claim::{Claimant, Known, Step, decide},
     judge::{Claim, Pass},
-    limits,
 };
 
 use crate::{
@@ -28,7 +27,9 @@ pub(crate) fn claim(port: &Port, mac: Mac, pass: &Pass) -> Result<Option<Step>, 
     let now = clock::now();
     let held = BINDINGS.get_ptr_mut(key);
     // SAFETY: values of preallocated maps stay mapped; a torn read costs one frame's verdict.
-    let (seen, reserved) = unsafe { (held.map(|held| &*held), RESERVED.get(key)) };
+    let seen = held.map(|held| unsafe { &*held });
+    // SAFETY: as above.
+    let reserved = unsafe { RESERVED.get(key) };
     let known = Known {
         reserved,
         held: seen,
@@ -38,7 +39,7 @@ pub(crate) fn claim(port: &Port, mac: Mac, pass: &Pass) -> Result<Option<Step>, 
         asks_link: port.policy.asks_link != 0,
     };
     let step = decide(claim, &claimant, &known);
-    let step = step.inspect_err(|reason| contest(*reason, &key, held, now))?;
+    let step = step.inspect_err(|reason| record::contested(*reason, &key, held, now))?;
     budget(port, pass)?;
     let state = if step == Step::Propose { State::Proposed } else { claim.state };
     let mut binding = Binding {
@@ -93,18 +94,6 @@ pub(crate) const fn passes(step: Option<Step>) -> Result<(), Reason> {
     match step {
         Some(Step::Propose) => Err(Reason::BindingTentative),
         _ => Ok(()),
-    }
-}
-
-/// Another port claims what this binding holds: user space asks the holder whether it is still there.
-#[inline(always)]
-fn contest(reason: Reason, key: &BindingKey, held: Option<*mut Binding>, now: u64) {
-    let (Reason::BindingConflict, Some(held)) = (reason, held) else { return };
-    // SAFETY: a value of a preallocated map stays mapped; user space never writes into a binding.
-    let held = unsafe { &mut *held };
-    if now.saturating_sub(held.contested) >= limits::CONTEST_INTERVAL {
-        held.contested = now;
-        record::tell(News::Contested, key, held);
     }
 }
 

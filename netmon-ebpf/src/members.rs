@@ -55,7 +55,9 @@ fn reserve(port: &Port, claim: &Claim) {
 fn member(port: &Port, claim: &Claim, from: u32) {
     let key = bindings::key(port, claim);
     // SAFETY: values of preallocated maps stay mapped; a torn read costs one entry, which the next frame mends.
-    let (known, held) = unsafe { (RESERVED.get(key), BINDINGS.get(key)) };
+    let known = unsafe { RESERVED.get(key) };
+    // SAFETY: as above.
+    let held = unsafe { BINDINGS.get(key) };
     let told = entry(Holder::Member, from, claim.state == State::Tentative);
     if let Some(reserved) = learn(told, known, held) {
         let _full = RESERVED.insert(key, reserved, u64::from(BPF_ANY));

@@ -41,8 +41,9 @@ impl Port {
     #[inline(always)]
     pub(crate) fn first_mac(&self) -> Mac {
         // SAFETY: the pointer is into a map's value; a u64 is read whole.
-        let (mac, claimed) =
-            unsafe { (self.mac().read_volatile(), self.claimed().read_volatile()) };
+        let mac = unsafe { self.mac().read_volatile() };
+        // SAFETY: as above.
+        let claimed = unsafe { self.claimed().read_volatile() };
         claim::first_mac(self.policy, &PortState { mac, claimed, ..PortState::default() })
     }
 
@@ -70,13 +71,13 @@ impl Port {
     #[inline(always)]
     pub(crate) fn note_newcomer(&self, mac: Mac) -> bool {
         let (now, crowded) = (clock::now(), self.field(offset_of!(PortState, crowded)));
-        // SAFETY: both pointers are into a map's value; a u64 is read and written whole.
-        unsafe {
-            self.field(offset_of!(PortState, newcomer)).write_volatile(mac.bits());
-            let last = crowded.read_volatile();
-            now.saturating_sub(last) >= limits::CONTEST_INTERVAL
-                && atomic::compare_exchange(crowded, last, now) == last
-        }
+        // SAFETY: the pointer is into a map's value; a u64 is written whole.
+        unsafe { self.field(offset_of!(PortState, newcomer)).write_volatile(mac.bits()) };
+        // SAFETY: likewise; a u64 is read whole.
+        let last = unsafe { crowded.read_volatile() };
+        now.saturating_sub(last) >= limits::CONTEST_INTERVAL
+            // SAFETY: likewise.
+            && unsafe { atomic::compare_exchange(crowded, last, now) } == last
     }
 
     /// How many bindings this port holds.

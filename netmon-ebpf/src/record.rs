@@ -3,6 +3,7 @@
 use netmon_common::{
     Kind, Mac, Reason,
     abi::{self, Binding, BindingKey, Direction, Event, Mode, NO_PORT, News, PortCounters},
+    limits,
     outcome::Outcome,
     sample,
 };
@@ -76,6 +77,18 @@ fn show<P: Packet>(
     entry.write(sample);
     entry.submit(0);
     true
+}
+
+/// Another port claims what this binding holds: user space asks the holder whether it is still there.
+#[inline(always)]
+pub(crate) fn contested(reason: Reason, key: &BindingKey, held: Option<*mut Binding>, now: u64) {
+    let (Reason::BindingConflict, Some(held)) = (reason, held) else { return };
+    // SAFETY: a value of a preallocated map stays mapped; user space never writes into a binding.
+    let held = unsafe { &mut *held };
+    if now.saturating_sub(held.contested) >= limits::CONTEST_INTERVAL {
+        held.contested = now;
+        tell(News::Contested, key, held);
+    }
 }
 
 /// A newcomer was refused for what its port holds already: user space asks the holders whether they are still there.

@@ -5,7 +5,11 @@
 
 mod model;
 
-use std::{collections::BTreeMap, net::Ipv6Addr, time::Instant};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    net::Ipv6Addr,
+    time::Instant,
+};
 
 use netmon_common::{
     Kind, Mac, Reason,
@@ -146,23 +150,13 @@ impl Conversation {
         let (port, epoch, mac, origin) = (OTHER_PORT, 1, OTHER_MAC, Kind::Echo);
         let state = [State::Valid, State::Tentative][self.random.usize(..2)];
         let is_old = self.random.bool();
-        if !self.model.held.contains_key(&address) {
-            let held = Held { port, epoch, mac, state, origin, is_old, is_contested: false };
-            self.model.held.insert(address, held);
-            let last_seen = if is_old { 0 } else { YOUNG };
-            let (state, origin, first_seen) = (state.number(), origin.number(), last_seen);
-            let held = Binding {
-                first_seen,
-                last_seen,
-                port,
-                epoch,
-                mac,
-                state,
-                origin,
-                ..Binding::default()
-            };
-            self.programs.loaded.maps.insert_binding(key, &held).expect("room");
-        }
+        let Entry::Vacant(place) = self.model.held.entry(address) else { return };
+        place.insert(Held { port, epoch, mac, state, origin, is_old, is_contested: false });
+        let last_seen = if is_old { 0 } else { YOUNG };
+        let (state, origin, first_seen) = (state.number(), origin.number(), last_seen);
+        let new = Binding::default();
+        let held = Binding { first_seen, last_seen, port, epoch, mac, state, origin, ..new };
+        self.programs.loaded.maps.insert_binding(key, &held).expect("room");
     }
 
     /// A member that is no port asks for an address, or says that it has it.
@@ -233,7 +227,7 @@ impl Conversation {
             for event in events {
                 match News::try_from(event.news).expect("news") {
                     News::Crowded => self.crowded += 1,
-                    kind => {
+                    kind @ (News::Bound | News::Contested) => {
                         let state = State::try_from(event.binding.state).expect("a state");
                         news.push((kind, Ipv6Addr::from(event.key.address), state));
                     }
