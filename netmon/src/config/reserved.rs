@@ -11,7 +11,7 @@ use super::{
 };
 use crate::policy::Refused;
 
-const KEYS: [&str; 4] = ["link", "vlan", "addresses", "macs"];
+pub(super) const KEYS: [&str; 4] = ["link", "vlan", "addresses", "macs"];
 
 /// What is reserved on a link.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -119,7 +119,8 @@ fn the_sample_explains_every_key_and_says_the_defaults() {
     let settings = SAMPLE.lines().filter(|line| is_setting(line));
     let settings: String =
         settings.map(|line| format!("{}\n", line.replacen('#', "", 1))).collect();
-    for key in read::TOP.iter().chain(&KEYS).filter(|key| **key != "policy") {
+    let keys = read::TOP.iter().chain(&KEYS).chain(&reserved::KEYS);
+    for key in keys.filter(|key| !["policy", "reserved"].contains(key)) {
         assert!(settings.contains(&format!("{key} = ")), "{key} is not in the sample");
     }
     for (key, least, most) in [
@@ -137,7 +138,9 @@ fn the_sample_explains_every_key_and_says_the_defaults() {
     let config = read(&settings).unwrap_or_else(|said| panic!("{said}"));
     let [rule] = &*config.rules else { panic!("one [[policy]]") };
     assert_eq!(rule.change, Policy::default().into());
-    let without_rule = Config { rules: Vec::new(), ..config };
+    let [reserved] = &*config.reserved else { panic!("one [[reserved]]") };
+    assert_eq!((&*reserved.link, reserved.vlan), ("br0", 10));
+    let without_rule = Config { rules: Vec::new(), reserved: Vec::new(), ..config };
     assert_eq!(Options::from(without_rule), Options::from(Config::default()));
 }
 
