@@ -24,6 +24,23 @@ pub use self::{
 /// Version of everything in this file.
 pub const VERSION: u32 = 2;
 
+/// Tells layouts apart, be it that somebody forgot to raise [`VERSION`]: a number made of every field's name, type,
+/// offset and size, as `abi/layout.txt` has them. A test holds that file to the types.
+pub const DIGEST: u64 = digest(include_bytes!("abi/layout.txt"));
+
+/// FNV-1a (RFC 9923) of what stands before each `#`: what a field means to people may be said in other words.
+const fn digest(mut text: &[u8]) -> u64 {
+    let (mut hash, mut is_meaning) = (0xcbf2_9ce4_8422_2325_u64, false);
+    while let Some((byte, rest)) = text.split_first() {
+        is_meaning = *byte != b'\n' && (is_meaning || *byte == b'#');
+        if !is_meaning {
+            hash = (hash ^ *byte as u64).wrapping_mul(0x0100_0000_01b3);
+        }
+        text = rest;
+    }
+    hash
+}
+
 /// Which way a frame goes, as the TAP sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]

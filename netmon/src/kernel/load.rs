@@ -117,7 +117,14 @@ impl LoadedProgram {
 pub fn load(mut pins: Option<&mut Pins>) -> Result<Loaded, LoadError> {
     if let Some(pins) = pins.as_deref_mut().filter(|pins| !pins.is_new()) {
         let object = Object::parse(OBJECT).map_err(|error| LoadError::Object(error.into()))?;
-        if let Err(why) = MAPS.into_iter().try_for_each(|map| layout::check(&object, map, pins)) {
+        if !pins.is_of_this_layout() {
+            warn!(
+                "the pinned maps have another layout: the set is put aside, and a new one takes its links over"
+            );
+            pins.replace_damaged(|_| false)?;
+        } else if let Err(why) =
+            MAPS.into_iter().try_for_each(|map| layout::check(&object, map, pins))
+        {
             warn!("{why}: the set is put aside, and a new one takes its links over");
             let found = Pins::clone(pins);
             pins.replace_damaged(|map| layout::check(&object, map, &found).is_ok())?;

@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! DIR/v2/netns_4026531840      whose TAPs these are
+//! DIR/v2/abi_1f2e3d4c5b6a7988  the layout of its maps
 //! DIR/v2/maps/BINDINGS         …
 //! DIR/v2/programs/guest_to_host
 //! DIR/v2/links/7_xdp_native    the TAP with index 7
 //! ```
 //!
-//! `v1` is the version of the ABI. A set is built aside, as `DIR/new`, and renamed when it is whole: a half one
+//! `v2` is the version of the ABI. A set is built aside, as `DIR/new`, and renamed when it is whole: a half one
 //! is nobody's, and removed. A set of an older version, or one that was damaged, is kept as long as its links
 //! hold TAPs; each link then gets a program of the new set, between two frames.
 
@@ -127,12 +128,17 @@ impl Pins {
     /// Begins a new set aside.
     fn begin(&mut self) -> Result<(), PinsError> {
         self.root = self.instance.join("new");
-        for name in ["", "maps", "programs", "links", &namespace()?] {
+        for name in ["", "maps", "programs", "links", &namespace()?, &layout()] {
             let path = self.root.join(name);
             directories().create(&path).map_err(at(&path))?;
         }
         crash::point("set/begun");
         Ok(())
+    }
+
+    /// Whether the set's maps are of this build's layout. Their sizes alone do not tell: bytes may mean something else.
+    pub fn is_of_this_layout(&self) -> bool {
+        self.root.join(layout()).exists()
     }
 
     /// The set cannot be read whole: it is put aside, and a new one begun, with those of its maps that are as
@@ -359,6 +365,11 @@ fn place(set: &Path, index: u32, hook: Hook) -> PathBuf {
 fn version(set: &Path) -> Option<u32> {
     let name = set.file_name()?.to_str()?.strip_prefix('v')?;
     name.split('_').next()?.parse().ok()
+}
+
+/// The marker of this build's layout of the maps.
+fn layout() -> String {
+    format!("abi_{:016x}", abi::DIGEST)
 }
 
 /// The marker of this network namespace.

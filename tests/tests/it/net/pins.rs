@@ -43,6 +43,26 @@ fn a_set_that_cannot_be_read_is_replaced_under_live_enforcement() -> anyhow::Res
     Ok(())
 }
 
+/// A build of the same version whose maps have the same sizes, and other fields in them.
+#[test]
+fn a_set_of_another_layout_is_not_read() -> anyhow::Result<()> {
+    let host = Host::new()?;
+    let (tap, mut daemon) = protected(&host)?;
+    // With its addresses the guest's MAC is forgotten: another may come.
+    under_attack_by(&host, &tap, &forbidden()[..5], || {
+        killed(&mut daemon)?;
+        let set = format!("{PINS}/v2");
+        let listed = ls(&host, &set)?;
+        let marker = listed.iter().find(|name| name.starts_with("abi_")).expect("the marker");
+        run(&host, &format!("mv {set}/{marker} {set}/abi_0123456789abcdef"))?;
+        let daemon = Daemon::start(&host, "")?;
+        confined(&daemon, "tap0")?;
+        anyhow::ensure!(daemon.log().contains("another layout"), "{}", daemon.log());
+        assert_eq!(daemon.json("endpoints")?.as_array().map(Vec::len), Some(0), "nothing was read");
+        wait::until("the old set to go", || Ok((ls(&host, PINS)? == ["v2"]).then_some(())))
+    })
+}
+
 #[test]
 fn a_set_of_an_older_version_hands_its_links_over() -> anyhow::Result<()> {
     let host = Host::new()?;
