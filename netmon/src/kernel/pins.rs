@@ -297,7 +297,7 @@ impl Pins {
         }
         let mut directories = directories();
         directories.recursive(true);
-        for name in ["maps", "programs", "links", &namespace()?] {
+        for name in ["maps", "programs", "links", &namespace()?, &layout()] {
             let path = self.root.join(name);
             directories.create(&path).map_err(at(&path))?;
         }
