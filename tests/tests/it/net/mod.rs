@@ -18,6 +18,7 @@ mod pins;
 mod policy;
 mod privilege;
 mod quiet;
+mod scope;
 mod service;
 mod survive;
 mod window;
