@@ -111,7 +111,9 @@ impl Attack {
         // Three times, or again and again.
         let once = self.command.strip_prefix("scapy ").map(|frame| (frame, "count=3"));
         let again = self.command.strip_prefix("scapy-on ");
-        if let Some((frame, how)) = once.or_else(|| again.map(|frame| (frame, "loop=1, inter=0.004"))) {
+        if let Some((frame, how)) =
+            once.or_else(|| again.map(|frame| (frame, "loop=1, inter=0.004")))
+        {
             let script = format!("{SCAPY}sendp({frame}, iface='eth0', {how}, verbose=0)");
             // Debian's: where its scapy is.
             return Ok(vec![["/usr/bin/python3", "-c", &script].map(str::to_owned).to_vec()]);

@@ -263,10 +263,7 @@ mod tests {
         check(advertisement(GUEST).with(|f| f.source = HOST), "has another's address");
         check(dad(ASKED_FOR), "asks for what another asks for");
         check(advertisement(ANOTHERS), "has another's address");
-        check(
-            advertisement(ANOTHERS).with(|f| f.source = GUEST),
-            "advertises another's address",
-        );
+        check(advertisement(ANOTHERS).with(|f| f.source = GUEST), "advertises another's address");
         check(port_unreachable(GLOBAL, GLOBAL), "is an error about a packet of somebody else's");
         check(port_unreachable(HOST, GLOBAL), "is an error about a packet to somebody else");
         check(port_unreachable(HOST, ANOTHERS), "is an error about a packet to somebody else");

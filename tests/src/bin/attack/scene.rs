@@ -13,9 +13,7 @@ use netmon_tests::{
     frame::{GUEST, GUEST_MAC, HOST, HOST_MAC},
     guest::{Guest, INTERFACE, pings_for},
     host::Host,
-    members::{
-        BRIDGE, CONTAINER_ADDRESS, Member, ROUTER, Router, VETH_ADDRESS, own_veth, text,
-    },
+    members::{BRIDGE, CONTAINER_ADDRESS, Member, ROUTER, Router, VETH_ADDRESS, own_veth, text},
     tap::Tap,
     wait,
 };
@@ -197,8 +195,9 @@ fn host_address(host: &Host, interface: &str, mac: [u8; 6]) -> anyhow::Result<()
     })
 }
 
-/// Waits until `from` gets an answer: of a bridge that is new a frame may get lost.
-fn talks(from: &Host, to: Ipv6Addr, interface: &str) -> anyhow::Result<()> {
+/// Waits until `from` gets an answer. The kernel starts the queue of a link that has just come up in its own time
+/// (net/core/link_watch.c), and until then drops what is sent.
+pub(crate) fn talks(from: &Host, to: Ipv6Addr, interface: &str) -> anyhow::Result<()> {
     let answers = || Ok(pings_for(from, to, interface, 1).then_some(()));
     wait::until(&format!("an answer of {to} on {interface}"), answers)
 }

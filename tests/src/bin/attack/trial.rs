@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail, ensure};
 use netmon_tests::{
     daemon::Daemon,
     frame::{self, ALL_NODES, GUEST, HOST},
-    guest::{Dad, Guest, INTERFACE, dad, pings, reaches_anew},
+    guest::{Dad, Guest, INTERFACE, dad, reaches_anew},
     host::Host,
     snapshot::Snapshot,
     wait,
@@ -23,7 +23,9 @@ use serde_json::Value;
 use crate::{
     catalog::{Attack, Effect},
     changes::harmful,
-    scene::{EVIL, EVIL_ADDRESS, EVIL_MAC, GOOD, GOOD_SECOND, Good, HOST_SECOND, PROTECTED, Scene},
+    scene::{
+        EVIL, EVIL_ADDRESS, EVIL_MAC, GOOD, GOOD_SECOND, Good, HOST_SECOND, PROTECTED, Scene, talks,
+    },
     tally::{Arrived, Tally},
     tool::Tool,
 };
@@ -160,8 +162,8 @@ fn good_lives(host: &Host, link: &str, good: &mut Good) -> anyhow::Result<()> {
     let (address, interface) = if good.is_on() { (GOOD_SECOND, link) } else { (GUEST, GOOD) };
     let guest = good.boot()?;
     guest.add(&address.to_string())?;
-    ensure!(guest.pings(HOST), "it gets no answer to a ping");
-    ensure!(pings(host, address, interface), "it answers no ping");
+    talks(guest.stack(), HOST, INTERFACE)?;
+    talks(host, address, interface)?;
     let index = host.run(|| Ok(if_nametoindex(interface)?))?;
     guest.echoes_over(host, index, address, 0).context("TCP")
 }
