@@ -198,6 +198,7 @@ mod tests {
 
     use super::{Sender, why};
 
+    const ANOTHER: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0xfc, 0xfe00, 1);
     const ASKED_FOR: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0xd);
     const ANOTHERS: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0xfe);
 
@@ -209,7 +210,8 @@ mod tests {
     /// Port unreachable, about a datagram from one to the other.
     fn port_unreachable(from: Ipv6Addr, to: Ipv6Addr) -> Frame {
         let datagram = udp(53).with(|f| (f.source, f.destination) = (from, to)).bytes();
-        icmp(HOST, 1, &[&[0; 4], &datagram[14..]].concat())
+        let packet = datagram.iter().skip(14).copied();
+        icmp(HOST, 1, &[0; 4].into_iter().chain(packet).collect::<Vec<_>>())
     }
 
     fn report(groups: &[Ipv6Addr]) -> Frame {
@@ -232,7 +234,7 @@ mod tests {
             dad(HOST),
             dad(ANOTHERS),
             // From another address of its own; as a router, for itself.
-            advertisement(GUEST).with(|f| f.source = "fe80::fc:ff:fe00:1".parse().expect("one")),
+            advertisement(GUEST).with(|f| f.source = ANOTHER),
             advertisement(GUEST).with(|f| drop(f.payload.splice(4..=4, [0xa0]))),
             port_unreachable(HOST, GUEST),
             echo(HOST),
@@ -272,7 +274,10 @@ mod tests {
         check(udp(547).with(|f| drop(f.payload.splice(..2, [2, 35]))), "is a DHCPv6 server's");
         let site = Ipv6Addr::new(0xff05, 0, 0, 0, 0, 0, 0, 2);
         check(report(&[ALL_NODES, site]), "reports a group off the link");
-        check(listener_report().with(|f| f.payload[7] = 2), "is a report cut short");
+        check(
+            listener_report().with(|f| drop(f.payload.splice(7..=7, [2]))),
+            "is a report cut short",
+        );
         check(advertisement(GUEST).with(|f| f.source_mac = OTHER_MAC), "has another's MAC");
         check(advertisement(GUEST).with(|f| f.hop_limit = 64), "is ND with a hop limit below 255");
         check(says(30, 9), "tells of another's MAC");
