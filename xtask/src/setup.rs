@@ -42,6 +42,7 @@ const PROGRAMS: &[(&str, Package)] = &[
     ),
     ("systemd-analyze", Package { name: "systemd", reason: "checks the unit of the service" }),
     ("ping", Package { name: "iputils-ping", reason: "asks whether a guest still answers" }),
+    ("curl", Package { name: "curl", reason: "dials guests by their URLs" }),
 ];
 
 /// Programs that attack.
