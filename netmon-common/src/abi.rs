@@ -25,12 +25,17 @@ pub use self::{
 pub const VERSION: u32 = 2;
 
 /// Tells layouts apart, be it that somebody forgot to raise [`VERSION`]: a number made of every field's name, type,
-/// offset and size, as `abi/layout.txt` has them. A test holds that file to the types.
-pub const DIGEST: u64 = digest(include_bytes!("abi/layout.txt"));
+/// offset and size, and of every map's types and bounds, as `abi/layout.txt` and `abi/maps.txt` have them. Tests hold
+/// these files to the source and to the object.
+pub const DIGEST: u64 =
+    digest(digest(BASIS, include_bytes!("abi/layout.txt")), include_bytes!("abi/maps.txt"));
 
-/// FNV-1a (RFC 9923) of what stands before each `#`: what a field means to people may be said in other words.
-const fn digest(mut text: &[u8]) -> u64 {
-    let (mut hash, mut is_meaning) = (0xcbf2_9ce4_8422_2325_u64, false);
+/// Where FNV-1a begins (RFC 9923).
+const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// Goes on with FNV-1a over what stands before each `#`: what a field means to people may be said in other words.
+const fn digest(mut hash: u64, mut text: &[u8]) -> u64 {
+    let mut is_meaning = false;
     while let Some((byte, rest)) = text.split_first() {
         is_meaning = *byte != b'\n' && (is_meaning || *byte == b'#');
         if !is_meaning {

@@ -5,7 +5,12 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that panics has failed")]
 
-use std::{collections::BTreeMap, env, fs, path::PathBuf};
+// A file of `netmon-tests`, which depends on this crate and not the other way round.
+#[path = "../../tests/src/golden.rs"]
+#[allow(unreachable_pub, reason = "there it is public")]
+mod golden;
+
+use std::{collections::BTreeMap, path::PathBuf};
 
 use netmon_common::{Kind, Reason, abi, limits};
 
@@ -23,20 +28,7 @@ fn at(path: &str) -> PathBuf {
 
 /// Compares with the file, or writes it; `is_allowed` says why a change is none that a bless can make.
 fn check(path: &str, now: &str, is_allowed: impl Fn(&str) -> Result<(), String>) {
-    let kept = fs::read_to_string(at(path)).unwrap_or_default();
-    if kept == now {
-        return;
-    }
-    let differs: Vec<&str> =
-        now.lines().filter(|line| !kept.lines().any(|old| old == *line)).collect();
-    if let Err(why) = is_allowed(&kept) {
-        panic!("{path}: {why}; new or changed: {differs:#?}");
-    }
-    assert!(
-        env::var_os("NETMON_BLESS").is_some(),
-        "{path} has changed (NETMON_BLESS=1 writes it): {differs:#?}"
-    );
-    fs::write(at(path), now).expect("the file is to be written");
+    golden::check(&at(path), now, is_allowed).unwrap_or_else(|why| panic!("{why}"));
 }
 
 /// What stands before the meaning.

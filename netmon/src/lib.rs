@@ -26,6 +26,11 @@ pub mod crash;
 pub mod daemon;
 pub mod drops;
 pub mod endpoints;
+// A file of `netmon-tests`, which depends on this crate and not the other way round.
+#[cfg(test)]
+#[path = "../../tests/src/golden.rs"]
+#[allow(unreachable_pub, reason = "there it is public")]
+mod golden;
 pub mod kernel;
 pub mod links;
 pub mod notify;

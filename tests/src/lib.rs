@@ -8,6 +8,7 @@ pub mod case;
 pub mod daemon;
 pub mod frame;
 pub mod generate;
+pub mod golden;
 pub mod guard;
 pub mod guest;
 pub mod host;

@@ -74,3 +74,12 @@ fn compare(path: &Path, mut wanted: MapLayout) -> Result<(), LayoutError> {
     let (found, wanted) = (shown(found), shown(wanted));
     Err(LayoutError::Other { path: path.to_owned(), found, wanted })
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that panics has failed"
+)]
+mod tests;

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// The BPF object. There is no build script on purpose: one build serves all profiles.
-static OBJECT: &[u8] = include_bytes_aligned!(env!(
+pub(super) static OBJECT: &[u8] = include_bytes_aligned!(env!(
     "NETMON_BPF",
     "netmon embeds its BPF programs: build it with `cargo xtask build`, which compiles them first"
 ));
