@@ -1,6 +1,6 @@
 //! `netmon watch`: the live map, then its changes.
 
-mod refused;
+pub(super) mod refused;
 
 use std::io::{self, Write};
 

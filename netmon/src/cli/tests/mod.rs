@@ -1,6 +1,7 @@
 //! What people type, and what they and their scripts get to read.
 
 mod arguments;
+mod golden;
 mod people;
 mod programs;
 

@@ -2,7 +2,7 @@
 
 use std::{
     future,
-    io::{self, Write as _},
+    io::{self, Write},
 };
 
 use jiff::Timestamp;
@@ -30,6 +30,7 @@ pub(super) async fn next(
 pub(super) fn show(message: &Message, format: Format) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match (&message.event, format) {
+        (_, Format::Json) => json(message, &mut out)?,
         (Some(Event::Refused(frame)), Format::Text) => {
             writeln!(out, "{}", line(frame, Timestamp::now()))?;
         }
@@ -37,18 +38,20 @@ pub(super) fn show(message: &Message, format: Format) -> Result<(), Failure> {
             let now = Timestamp::now();
             writeln!(out, "{now:.0} ! {frames} refused frames not shown: {CAUSE} ({REMEDY})")?;
         }
-        (Some(Event::Refused(frame)), Format::Json) => {
-            serde_json::to_writer(&mut out, &Line::Refused(rows::Refused::from(frame)))?;
-            writeln!(out)?;
-        }
-        (Some(Event::Missed(frames)), Format::Json) => {
-            let line = Line::Lost { frames: *frames, cause: CAUSE, remedy: REMEDY };
-            serde_json::to_writer(&mut out, &line)?;
-            writeln!(out)?;
-        }
-        (None, _) => {}
+        (None, Format::Text) => {}
     }
     Ok(out.flush()?)
+}
+
+/// One message for programs, in one line.
+pub(in crate::cli) fn json(message: &Message, out: &mut impl Write) -> Result<(), Failure> {
+    let line = match &message.event {
+        Some(Event::Refused(frame)) => Line::Refused(rows::Refused::from(frame)),
+        Some(Event::Missed(frames)) => Line::Lost { frames: *frames, cause: CAUSE, remedy: REMEDY },
+        None => return Ok(()),
+    };
+    serde_json::to_writer(&mut *out, &line)?;
+    Ok(writeln!(out)?)
 }
 
 /// A frame for people.
