@@ -121,6 +121,18 @@ mod tests {
         assert_eq!(find("fe80::2%8"), Err(()));
     }
 
+    /// An address that goes from one TAP of a bridge to the other may be listed behind both for a moment.
+    #[test]
+    fn an_address_behind_two_taps_of_a_bridge_is_ambiguous_by_its_scope_alone() {
+        let on_bridge = |tap, port| Endpoint { scope: 3, ..endpoint(tap, port, "fe80::2", [2; 6]) };
+        let endpoints = [on_bridge("tap0", 7), on_bridge("tap1", 8)];
+        let error = find(&endpoints, "fe80::2%3").expect_err("two").to_string();
+        assert!(error.contains("fe80::2%3: behind 2 TAPs (tap0, tap1)"), "{error}");
+        for (name, port) in [("fe80::2%tap0", 7), ("fe80::2%8", 8), ("tap1", 8)] {
+            assert_eq!(find(&endpoints, name).map(|one| one.port), Ok(port), "{name}");
+        }
+    }
+
     fn endpoint(tap: &str, port: u32, address: &str, mac: [u8; 6]) -> Endpoint {
         Endpoint {
             tap: tap.into(),

@@ -1,4 +1,4 @@
-//! `netmon check-config`: what is wrong with a configuration. It asks nobody.
+//! `netmon check-config`: what is wrong with a configuration. It needs no daemon.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,8 @@ use super::{failure::Failure, output};
 use crate::config::{Config, SAMPLE};
 
 const EXAMPLES: &str = "\
-Fails (64) with FILE:LINE: KEY: what is wrong, a line each.
+Fails (64) with FILE:LINE: KEY: what is wrong, a line each. That includes a
+[[reserved]] link that this host does not have.
 
 Examples:
   netmon check-config /etc/netmon/netmon.toml

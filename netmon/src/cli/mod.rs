@@ -57,7 +57,7 @@ enum Verb {
     Endpoints(endpoints::Args),
     /// Show who is behind each TAP, then each change as it happens
     Watch(watch::Args),
-    /// Print the one address that a name means, fit for curl or aer
+    /// Print the one address that a name means, fit for aer, or with --url for curl
     Resolve(resolve::Args),
     /// Wait until a TAP's guest has come so far
     Wait(wait::Args),

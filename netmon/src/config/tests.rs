@@ -66,6 +66,12 @@ fn each_problem_is_said_with_its_line_and_key() {
     reserved("vlan = 4095", r#"vlan: must be a number from 1 to 4094, not "4095""#);
     reserved("vlan = 0", r#"vlan: must be a number from 1 to 4094, not "0""#);
     reserved("addresses = 7", r#"addresses: must be a list of up to 256 strings, not "7""#);
+    let many = format!("[{}]", vec!["\"fe80::1\""; limits::RESERVED_LISTED + 1].join(", "));
+    reserved(
+        &format!("addresses = {many}"),
+        &format!("addresses: must be a list of up to 256 strings, not {many:?}"),
+    );
+    reserved("macs = [7]", &format!("{mac} \"7\""));
     reserved("color = 7", r#"color: must be one of link, vlan, addresses, macs, not "color""#);
     check("[[reserved]]\nmacs = []", "F:1: reserved.link: is missing: a bridge, such as \"br0\"");
     check(
@@ -157,6 +163,17 @@ fn flags_win_over_the_file() {
     assert_eq!((all.mode, all.profile), (Mode::Observe, Profile::Aurae));
     let of_tap0 = options.policies.of("tap0");
     assert_eq!((of_tap0.mode, of_tap0.host_ports), (Mode::Enforce, Services::Listed(vec![])));
+}
+
+#[test]
+fn a_reserved_link_must_be_there() {
+    let read = |link: &str| {
+        let config = read(&format!("[[reserved]]\nlink = \"{link}\""));
+        config.expect("a good one").reserved.first().and_then(|one| one.problem(Path::new("F")))
+    };
+    assert_eq!(read("lo"), None);
+    let said = read("nosuch0").expect("no such interface").to_string();
+    assert!(said.starts_with("F:1: reserved.link: \"nosuch0\": no such interface ("), "{said}");
 }
 
 #[test]

@@ -125,6 +125,7 @@ fn resolve_prints_what_a_socket_address_parser_reads() {
     assert_eq!(printed, "[fe80::2%12]:8080");
     let parsed: std::net::SocketAddrV6 = printed.parse().expect("a socket address");
     assert_eq!((parsed.scope_id(), parsed.port()), (12, 8080));
+    assert_eq!(resolve::url_host(&aurae("tap0", 253), 80), "[fe80::2%25253]:80");
 }
 
 #[test]
@@ -188,4 +189,10 @@ fn wait_knows_when_a_tap_has_come_so_far() {
     check(&[Event::Added(aurae("tap0", 12)), Event::Removed(aurae("tap0", 12))], &[Goal::Gone]);
     check(&[Event::Added(quiet.clone()), Event::Updated(renamed)], &[Goal::Gone]);
     check(&[Event::Added(quiet), all(&[])], &[Goal::Gone]);
+    // On a bridge both have its scope: the address has come from tap1, which is told after that.
+    let on_bridge = |tap, tap_ifindex| v0::Endpoint { tap_ifindex, ..aurae(tap, 3) };
+    check(
+        &[Event::Added(on_bridge("tap0", 12)), Event::Removed(on_bridge("tap1", 13))],
+        &[Goal::Endpoint, Goal::Reachable],
+    );
 }

@@ -123,12 +123,13 @@ fn who_is_where(screen: &mut Screen, host: &Host) -> anyhow::Result<()> {
     screen.command(host, "endpoints")?;
     screen.say(SAME_ADDRESS)?;
     screen.command(host, &format!("resolve {GOOD}"))?;
-    screen.command(host, &format!("resolve {TWO}"))
+    screen.command(host, &format!("resolve --url {TWO}"))
 }
 
 const SAME_ADDRESS: &str = "
 Both guests chose fe80::2, each on a link of its own: these are two endpoints.
-resolve makes a TAP's name its first address in that list, fit for curl:
+resolve makes a TAP's name its first address in that list; --url is the form for
+curl, which takes a % for an escape:
 ";
 
 fn attacked(

@@ -285,6 +285,19 @@ fn a_bad_configuration_is_refused_by_line_and_key() -> anyhow::Result<()> {
     assert_eq!(missing.code, Some(64), "{}", missing.err);
     config.write(&netmon(&host, "check-config --sample")?.out)?;
     assert_eq!(netmon(&host, &format!("check-config {file}"))?.code, Some(0));
+    config.write("[[reserved]]\nlink = \"br0\"")?;
+    let said = format!("{file}:1: reserved.link: \"br0\": no such interface");
+    for words in [format!("check-config {file}"), format!("run {}", config.flag())] {
+        let refused = netmon(&host, &words)?;
+        assert_eq!(refused.code, Some(64), "{words}");
+        assert!(refused.err.contains(&said), "{words}: {}", refused.err);
+    }
+    host.ip("link add br0 type bridge")?;
+    let daemon = Daemon::start(&host, &config.flag())?;
+    host.ip("link del br0")?;
+    daemon.signal(Signal::SIGHUP)?;
+    logged(&daemon, &said)?;
+    logged(&daemon, "the configuration is not reloaded")?;
     Ok(())
 }
 

@@ -26,7 +26,8 @@ fn web(host: &Host, index: u32) -> anyhow::Result<Guest> {
     let tap = tap.context("somebody has it open")?;
     assert_eq!(tap.index, index);
     host.ip(&format!("link set {name} up"))?;
-    let guest = Guest::behind(tap, &format!("02:fc:00:00:01:{:02x}", index - 200))?;
+    let [.., high, low] = index.to_be_bytes();
+    let guest = Guest::behind(tap, &format!("02:fc:00:01:{high:02x}:{low:02x}"))?;
     guest.add(&GUEST.to_string())?;
     let bound = guest.stack().run(|| {
         let scope = if_nametoindex(netmon_tests::guest::INTERFACE)?;
@@ -66,6 +67,27 @@ fn curl_dials_the_guest_of_any_index_by_the_form_for_urls() -> anyhow::Result<()
         assert_eq!(answer, format!("guest {index}"));
         let plain = daemon.netmon(&format!("resolve fe80::2%{tap}"))?;
         assert_eq!(plain.out, format!("[fe80::2%{index}]:8080\n"));
+    }
+    Ok(())
+}
+
+/// Why there is a form for URLs: by the other one, curl reaches another guest, and says nothing.
+#[test]
+fn without_the_form_for_urls_curl_dials_another_guest() -> anyhow::Result<()> {
+    let host = Host::new()?;
+    let daemon = Daemon::start(&host, "")?;
+    let _guests = [web(&host, 3)?, web(&host, 253)?];
+    for tap in ["vm3", "vm253"] {
+        confined(&daemon, tap)?;
+        wait_for_dad(&host, tap)?;
+    }
+    let waited = daemon.netmon("wait vm253 reachable")?;
+    assert_eq!(waited.code, Some(0), "{}", waited.err);
+    for (flag, answer) in [("", "guest 3"), ("--url", "guest 253")] {
+        let said = daemon.netmon(&format!("resolve {flag} fe80::2%vm253"))?;
+        let url = format!("http://{}/", said.out.trim());
+        let got = succeed(host.command("curl").args(["-sS", "--max-time", "5", &url]))?;
+        assert_eq!(got, answer, "{url}");
     }
     Ok(())
 }
