@@ -22,7 +22,8 @@ use crate::net::confined;
 fn a_guest_that_boots_for_the_ninth_time_is_found() -> anyhow::Result<()> {
     const BOOTS: u16 = 9;
     let host = Host::new()?;
-    let daemon = Daemon::start(&host, "")?;
+    // It is asked after a second, and not after half a minute; three seconds later it is unreachable.
+    let daemon = Daemon::start(&host, "--reachable-time 1s")?;
     let guest = Guest::boot(&host, "tap0", &text(A))?;
     confined(&daemon, "tap0")?;
     guest.stack().ip("link set eth0 addrgenmode none")?;
@@ -54,7 +55,8 @@ fn says_why(daemon: &Daemon<'_>) -> anyhow::Result<bool> {
 #[test]
 fn another_mac_may_come_when_the_first_ones_guest_is_gone_and_not_before() -> anyhow::Result<()> {
     let host = Host::new()?;
-    let daemon = Daemon::start(&host, "")?;
+    // It is asked after a second, and not after half a minute; three seconds later it is unreachable.
+    let daemon = Daemon::start(&host, "--reachable-time 1s")?;
     let guest = Guest::boot(&host, "tap0", &text(A))?;
     confined(&daemon, "tap0")?;
     guest.add("fe80::2")?;
@@ -77,6 +79,8 @@ fn another_mac_may_come_when_the_first_ones_guest_is_gone_and_not_before() -> an
     guest.stack().ip("link set eth0 addrgenmode none")?;
     guest.stack().ip(&format!("link set eth0 address {} up", text(B)))?;
     guest.stack().ip(&format!("-6 addr add {OWN}/64 dev eth0 nodad"))?;
+    // The former socket has heard that the interface went down.
+    let other = Witness::new(guest.stack(), index)?;
     within(Duration::from_secs(10), "the other", || {
         other.send(&by_other[0].bytes())?;
         Ok(has(&daemon, "tap0", OWN)?.then_some(()))

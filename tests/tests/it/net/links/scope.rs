@@ -50,9 +50,10 @@ fn a_tap_that_moves_is_of_its_new_link_within_a_second() -> anyhow::Result<()> {
     };
     wait::until("two links with an address each", both)?;
     let witness = Witness::new(&host, evil.index)?;
-    let forbidden = forbidden();
+    // Not the frame with another MAC: on a new link, whoever speaks first is the guest.
+    let forbidden = &forbidden()[..5];
     let attack = || -> anyhow::Result<()> {
-        for frame in &forbidden {
+        for frame in forbidden {
             evil.send(frame)?;
         }
         let seen = witness.seen()?;
