@@ -14,7 +14,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use netmon_common::{Kind, Reason, abi, limits};
 
-const SOURCES: [&str; 5] = [
+const SOURCES: [&str; 6] = [
+    include_str!("../src/abi.rs"),
     include_str!("../src/abi/port.rs"),
     include_str!("../src/abi/binding.rs"),
     include_str!("../src/abi/holder.rs"),
@@ -148,9 +149,39 @@ fn the_layout_is_the_versions() {
     });
 }
 
+/// The numbers of the treaty's own enums and bits: `Mode.Observe 1 # …`.
+fn numbers() -> String {
+    let (mut text, mut meaning, mut of) = (String::new(), String::new(), "");
+    for line in SOURCES.into_iter().flat_map(str::lines).map(str::trim) {
+        if let Some(said) = line.strip_prefix("///") {
+            meaning += said;
+            continue;
+        }
+        if let Some(name) = line.strip_prefix("pub enum ") {
+            of = name.trim_end_matches(" {");
+        } else if line == "}" {
+            of = "";
+        } else if let Some((what, number)) = line.split_once(" = ") {
+            let bit = what.strip_prefix("pub const ").and_then(|what| what.split(':').next());
+            let name = match bit.filter(|bit| bit.starts_with("ALLOW_")) {
+                Some(bit) => Some(bit.to_owned()),
+                None => (!of.is_empty()).then(|| format!("{of}.{what}")),
+            };
+            let meaning = meaning.trim().split(". ").next().unwrap_or_default();
+            if let Some(name) = name {
+                text += &format!("{name} {} # {meaning}\n", number.trim_end_matches([',', ';']));
+            }
+        }
+        if !line.starts_with("#[") {
+            meaning.clear();
+        }
+    }
+    text
+}
+
 #[test]
 fn a_number_keeps_its_meaning() {
-    let mut now = String::new();
+    let mut now = numbers();
     for reason in Reason::ALL {
         now += &format!("reason {} {} # {}\n", reason.number(), reason.name(), reason.sentence());
     }
