@@ -2,7 +2,7 @@
 
 use aya_ebpf::bindings::{BPF_ANY, BPF_NOEXIST};
 use netmon_common::{
-    Mac, Reason,
+    Kind, Mac, Reason,
     abi::{Binding, BindingKey, Holder, Reserved},
     claim::{Claimant, Step, decide},
     judge::{Claim, Pass},
@@ -116,5 +116,9 @@ fn is_reserved(key: &BindingKey) -> bool {
 
 #[inline(always)]
 fn budget(port: &Port, pass: &Pass) -> Result<(), Reason> {
-    if pass.kind.is_discovery() { port.take_discovery() } else { Ok(()) }
+    match pass.kind {
+        Kind::IcmpError => port.take_error(),
+        kind if kind.is_discovery() => port.take_discovery(),
+        _ => Ok(()),
+    }
 }

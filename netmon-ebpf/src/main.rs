@@ -11,13 +11,16 @@
 #![feature(asm_experimental_arch)]
 #![expect(clippy::needless_pass_by_value, reason = "the macros hand the context over by value")]
 
+mod advertised;
 mod atomic;
 mod bindings;
 mod clock;
+mod groups;
 mod maps;
 mod packet;
 mod port;
 mod record;
+mod steps;
 
 use aya_ebpf::{
     bindings::{
@@ -66,11 +69,12 @@ fn passes<P: Packet>(
 
 #[inline(always)]
 fn ingress(packet: &XdpPacket, port: &Port) -> Result<Kind, Reason> {
-    let frame = parse(packet, Direction::Ingress)?;
-    let pass = judge::ingress(&frame, &port.as_judged())?;
-    bindings::claim(port, frame.source_mac, &pass)?;
-    port.remember_mac(frame.source_mac)?;
-    Ok(pass.kind)
+    let judged = steps::judge(packet, port)?;
+    advertised::check(port, &judged)?;
+    steps::claim(port, &judged)?;
+    groups::enter(packet, port, &judged)?;
+    port.remember_mac(judged.mac())?;
+    Ok(judged.kind())
 }
 
 #[inline(always)]

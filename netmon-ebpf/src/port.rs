@@ -31,6 +31,18 @@ impl Port {
         Ok(Self { index, policy, state })
     }
 
+    /// The port with these entries.
+    #[inline(always)]
+    pub(crate) fn of(index: u32, policy: &'static PortPolicy, state: *mut PortState) -> Self {
+        Self { index, policy, state }
+    }
+
+    /// Its entry in the map of states.
+    #[inline(always)]
+    pub(crate) fn state(&self) -> *mut PortState {
+        self.state
+    }
+
     /// What the judge is to know: the policy, and the first MAC that this guest used.
     #[inline(always)]
     pub(crate) fn as_judged(&self) -> judge::Port<'_> {
@@ -46,6 +58,14 @@ impl Port {
     pub(crate) fn take_discovery(&self) -> Result<(), Reason> {
         let due = self.state.wrapping_byte_add(offset_of!(PortState, nd_due)).cast();
         if take(due, &self.policy.nd_rate) { Ok(()) } else { Err(Reason::NdRate) }
+    }
+
+    /// Takes one from the budget of ICMPv6 errors.
+    #[inline(always)]
+    pub(crate) fn take_error(&self) -> Result<(), Reason> {
+        const RATE: Rate = Rate::per_second(limits::ERROR_RATE);
+        let due = self.state.wrapping_byte_add(offset_of!(PortState, error_due)).cast();
+        if take(due, &RATE) { Ok(()) } else { Err(Reason::ErrorRate) }
     }
 
     /// Takes one from the budget of samples.
@@ -91,6 +111,12 @@ impl Port {
     pub(crate) fn give_place_back(&self) {
         // SAFETY: the pointer is into a map's value.
         unsafe { atomic::fetch_add(self.claimed(), u64::MAX) };
+    }
+
+    /// How many multicast groups were entered for it so far.
+    #[inline(always)]
+    pub(crate) fn groups(&self) -> *mut u64 {
+        self.state.wrapping_byte_add(offset_of!(PortState, groups)).cast()
     }
 
     #[inline(always)]

@@ -2,9 +2,8 @@
 
 use netmon_common::{
     Kind, Reason,
-    abi::{self, Binding, BindingKey, Direction, Event, Mode, NO_PORT, News, PortCounters},
+    abi::{self, Binding, BindingKey, Direction, Event, Mode, NO_PORT, News, PortCounters, Sample},
     outcome::Outcome,
-    sample,
 };
 
 use crate::{
@@ -69,11 +68,11 @@ fn show<P: Packet>(
         return false;
     }
     let Some(mut entry) = SAMPLES.reserve(0) else { return false };
-    let mut sample = sample::describe(packet, direction, reason);
+    let sample = entry.write(Sample::default());
+    P::describe(packet.context(), sample, direction, reason);
     sample.time = clock::now();
     sample.interface = port.index;
     sample.observed = u8::from(observed);
-    entry.write(sample);
     entry.submit(0);
     true
 }
@@ -88,12 +87,12 @@ pub(crate) fn tell(key: &BindingKey, binding: &Binding) {
     ring.wanted += 1;
     match EVENTS.reserve(0) {
         Some(mut entry) => {
-            entry.write(Event {
-                version: abi::VERSION,
-                news: News::Bound as u32,
-                key: *key,
-                binding: *binding,
-            });
+            // In place: a second one would not fit the stack.
+            let event = entry.write(Event::default());
+            event.version = abi::VERSION;
+            event.news = News::Bound as u32;
+            event.key = *key;
+            event.binding = *binding;
             entry.submit(0);
         }
         None => ring.lost += 1,

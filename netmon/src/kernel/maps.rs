@@ -9,8 +9,8 @@ use aya::{
     util::nr_cpus,
 };
 use netmon_common::abi::{
-    Binding, BindingKey, Count, Ledger, NO_PORT, PortCounters, PortPolicy, PortState, Reserved,
-    RingCount,
+    Binding, BindingKey, Count, Group, GroupKey, Ledger, NO_PORT, PortCounters, PortPolicy,
+    PortState, Reserved, RingCount,
 };
 use zerocopy::{FromBytes, FromZeros as _};
 
@@ -22,6 +22,8 @@ const STATE: usize = size_of::<PortState>();
 const KEY: usize = size_of::<BindingKey>();
 const BINDING: usize = size_of::<Binding>();
 const COUNTERS: usize = size_of::<PortCounters>();
+const GROUP_KEY: usize = size_of::<GroupKey>();
+const GROUP: usize = size_of::<Group>();
 const RESERVED: usize = size_of::<Reserved>();
 const RING: usize = size_of::<RingCount>();
 
@@ -31,6 +33,7 @@ pub struct Maps {
     states: HashMap<MapData, u32, [u8; STATE]>,
     bindings: HashMap<MapData, [u8; KEY], [u8; BINDING]>,
     reserved: HashMap<MapData, [u8; KEY], [u8; RESERVED]>,
+    groups: HashMap<MapData, [u8; GROUP_KEY], [u8; GROUP]>,
     counters: PerCpuHashMap<MapData, u32, [u8; COUNTERS]>,
     ring: PerCpuArray<MapData, [u8; RING]>,
     processors: usize,
@@ -91,6 +94,7 @@ impl Maps {
             states: take(object, "PORT_STATE")?,
             bindings: take(object, "BINDINGS")?,
             reserved: take(object, "RESERVED")?,
+            groups: take(object, "GROUPS")?,
             counters: take(object, "COUNTERS")?,
             ring: take(object, "RING")?,
             processors,
@@ -212,6 +216,21 @@ impl Maps {
             .map(|key| key.map(value))
             .collect::<Result<_, _>>()
             .map_err(at("RESERVED"))
+    }
+
+    /// The multicast groups of all ports' guests.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's word on the iteration.
+    pub fn groups(&self) -> Result<Vec<(GroupKey, Group)>, MapsError> {
+        let rows = self.groups.iter().map(|row| row.map(|(key, group)| (value(key), value(group))));
+        rows.collect::<Result<_, _>>().map_err(at("GROUPS"))
+    }
+
+    /// Removes a group; whether it was there.
+    pub fn remove_group(&mut self, key: &GroupKey) -> bool {
+        self.groups.remove(zerocopy::transmute_ref!(key)).is_ok()
     }
 
     /// A port's counters, summed over the processors; `None` where there is no such port.

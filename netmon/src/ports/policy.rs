@@ -111,10 +111,12 @@ pub(super) fn is_another_guest(
 
 /// The kernel side's form of `asked`, with all of `old` that is not the policy's: bindings and guest stay.
 pub(super) fn entry(asked: &Policy, old: &PortPolicy, is_ordered: bool) -> PortPolicy {
-    let PortPolicy { released, link, epoch, host_mac, link_mac, carrier_losses, .. } = *old;
+    let PortPolicy { released, groups_released, link, epoch, .. } = *old;
+    let PortPolicy { host_mac, link_mac, carrier_losses, .. } = *old;
     let ordered = u8::from(is_ordered);
     PortPolicy {
         released,
+        groups_released,
         link,
         epoch,
         host_mac,
@@ -141,6 +143,7 @@ mod tests {
     fn another_policy_leaves_the_port_its_guest() {
         let port = PortPolicy {
             released: 3,
+            groups_released: 4,
             link: 7,
             epoch: 2,
             host_mac: [1; 6],
@@ -151,6 +154,7 @@ mod tests {
         for asked in [Policy::default(), Policy::default().with(&observe)] {
             let entry = entry(&asked, &port, false);
             assert_eq!((entry.released, entry.link, entry.epoch), (3, 7, 2));
+            assert_eq!(entry.groups_released, 4);
             assert_eq!((entry.host_mac, entry.link_mac), ([1; 6], [2; 6]));
             assert_eq!((entry.mode, entry.quota), (asked.entry().mode, asked.quota));
         }

@@ -53,7 +53,7 @@ impl Model {
     fn hear(&mut self, frame: Vec<u8>, policy: &PortPolicy) -> Result<Kind, Reason> {
         let mac: [u8; 6] = frame[6..12].try_into().unwrap_or_default();
         let case =
-            Case { direction: Direction::Ingress, policy: *policy, first_mac: self.mac, frame };
+            Case { policy: *policy, first_mac: self.mac, ..Case::of(Direction::Ingress, frame) };
         let (kind, claim) = oracle::verdict(&case)?;
         let discovery = [
             Kind::Dad,
