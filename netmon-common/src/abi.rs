@@ -15,8 +15,8 @@ pub use self::{
     counter::{Count, Ledger, NO_PORT, PortCounters},
     holder::{Group, GroupKey, Holder, MacHolder, MacKey, Reserved},
     port::{
-        ALLOW_GUEST_PORTS, ALLOW_HOST_PORTS, ALLOW_TCP, ALLOW_UDP, Mode, PortPolicy, PortState,
-        Rate,
+        ALLOW_DHCP_SERVER, ALLOW_GUEST_PORTS, ALLOW_HOST_PORTS, ALLOW_TCP, ALLOW_UDP, Mode,
+        PortPolicy, PortState, Rate,
     },
     record::{Event, News, RingCount, Sample},
 };

@@ -92,6 +92,9 @@ impl Address {
     /// `::`
     pub const UNSPECIFIED: Self = Self { high: 0, low: 0 };
 
+    /// ff05::2: all routers of a site (RFC 4291 section 2.7.1).
+    pub const SITE_ROUTERS: Self = Self { high: 0xff05_0000_0000_0000, low: 2 };
+
     /// The address made of these 16 octets, in the order of the wire.
     #[inline(always)]
     pub const fn new(octets: [u8; 16]) -> Self {

@@ -139,3 +139,26 @@ pub fn learn(
     let is_tentative = if is_settled { 0 } else { member.is_tentative };
     is_free.then_some(Reserved { is_tentative, ..member })
 }
+/// Decides on an advertisement from another of the sender's own addresses (RFC 4861 section 4.4 asks for any that is
+/// assigned to the interface): `held` is the table's binding of what it advertises, which must be the sender's, and
+/// `is_reserved` says that somebody else has it by now. The target is used from then on, as by a frame from it.
+#[inline(always)]
+pub fn may_advertise(
+    claimant: &Claimant,
+    is_reserved: bool,
+    held: Option<&Binding>,
+    asks_link: bool,
+) -> Result<Step, Reason> {
+    let is_own = |held: &&Binding| {
+        held.port == claimant.port
+            && held.epoch == claimant.epoch
+            && Mac::new(held.mac) == claimant.mac
+    };
+    match held.filter(is_own) {
+        Some(held) if !is_reserved && held.state == State::Valid.number() => Ok(Step::Refresh),
+        // The link is being asked for it.
+        Some(_) if !is_reserved && asks_link => Err(Reason::BindingTentative),
+        Some(_) if !is_reserved => Ok(Step::Confirm),
+        Some(_) | None => Err(Reason::NdTarget),
+    }
+}

@@ -3,14 +3,18 @@
 //! Default deny. The checks stand in the order of their reasons' numbers, and the first that fails names
 //! the drop: each frame has exactly one reason. Two exceptions: the shape of the IPv6 header (9, 10) is
 //! [`crate::parse`]'s and comes before all that is here; and what needs no table comes before what does, so
-//! `host_service` (33) stands here and 29 to 32 behind ([`crate::claim`]).
+//! `host_service` (33) and what is carried inside (36 to 38) stand here, and 29 to 32 behind ([`crate::claim`]),
+//! with an advertisement for another of the guest's own addresses (26).
 //! `docs/reasons.md` tells what each is for and who asks for it.
 
 use crate::{
     Address, Kind, Mac, Reason,
-    abi::{ALLOW_GUEST_PORTS, ALLOW_HOST_PORTS, ALLOW_TCP, ALLOW_UDP, PortPolicy, State},
+    abi::{
+        ALLOW_DHCP_SERVER, ALLOW_GUEST_PORTS, ALLOW_HOST_PORTS, ALLOW_TCP, ALLOW_UDP, PortPolicy,
+        State,
+    },
     limits,
-    parse::{Frame, Nd, Upper, icmp},
+    parse::{Embedded, Frame, Listener, Nd, Report, Upper, icmp},
 };
 
 /// What the judge must know of the port that a frame came from.
@@ -62,16 +66,20 @@ pub fn ingress(frame: &Frame, port: &Port<'_>) -> Result<Pass, Reason> {
             Kind::Tcp
         }
         // A datagram does not tell a question from an answer: it is taken for a question.
-        Upper::Udp { destination } => {
+        Upper::Udp { source, destination } => {
             transport(port.policy, ALLOW_UDP, to_service(port.policy, destination))?;
+            dhcp(port.policy, source, destination)?;
             Kind::Udp
         }
-        Upper::Mld { kind, router_alert } => listener(frame, kind, router_alert)?,
+        Upper::Mld(message) => {
+            listener(frame, &message)?;
+            Kind::MulticastListener
+        }
         Upper::Nd(nd) => neighbor_discovery(frame, &nd)?,
+        Upper::Error(embedded) => error(frame, &embedded?)?,
         Upper::Icmp { kind } => match kind {
             icmp::ROUTER_ADVERTISEMENT => return Err(Reason::RouterAdvertisement),
             icmp::REDIRECT => return Err(Reason::Redirect),
-            icmp::DESTINATION_UNREACHABLE..=icmp::PARAMETER_PROBLEM => Kind::IcmpError,
             icmp::ECHO_REQUEST | icmp::ECHO_REPLY => Kind::Echo,
             _ => return Err(Reason::IcmpType),
         },
@@ -84,34 +92,55 @@ pub fn ingress(frame: &Frame, port: &Port<'_>) -> Result<Pass, Reason> {
 #[inline(always)]
 pub fn egress(frame: &Frame) -> Result<Pass, Reason> {
     scope(frame)?;
-    let kind = match frame.upper {
-        Ok(Upper::Tcp { .. }) => Kind::Tcp,
-        Ok(Upper::Udp { .. }) => Kind::Udp,
-        Ok(Upper::Mld { .. }) => Kind::MulticastListener,
-        Ok(Upper::Nd(nd)) => nd_kind(frame, &nd),
+    // Other kinds tell nothing that discovery does not, and are many more.
+    let (kind, told) = match frame.upper {
+        Ok(Upper::Tcp { .. }) => (Kind::Tcp, Address::UNSPECIFIED),
+        Ok(Upper::Udp { .. }) => (Kind::Udp, Address::UNSPECIFIED),
+        Ok(Upper::Mld(_)) => (Kind::MulticastListener, Address::UNSPECIFIED),
+        Ok(Upper::Error(_)) => (Kind::IcmpError, Address::UNSPECIFIED),
+        Ok(Upper::Nd(nd)) => told(frame, &nd),
         Ok(Upper::Icmp { kind }) => match kind {
-            icmp::ROUTER_ADVERTISEMENT => Kind::RouterAdvertisement,
-            icmp::DESTINATION_UNREACHABLE..=icmp::PARAMETER_PROBLEM => Kind::IcmpError,
-            icmp::ECHO_REQUEST | icmp::ECHO_REPLY => Kind::Echo,
-            _ => Kind::Other,
+            icmp::ROUTER_ADVERTISEMENT => (Kind::RouterAdvertisement, frame.source),
+            icmp::ECHO_REQUEST | icmp::ECHO_REPLY => (Kind::Echo, Address::UNSPECIFIED),
+            _ => (Kind::Other, Address::UNSPECIFIED),
         },
-        Err(_) => Kind::Other,
+        Err(_) => (Kind::Other, Address::UNSPECIFIED),
     };
-    Ok(Pass { kind, claim: told(frame, kind) })
+    let state = if matches!(kind, Kind::Dad) { State::Tentative } else { State::Valid };
+    let claim = Claim { address: told, state, origin: kind };
+    Ok(Pass { kind, claim: (!told.is_unspecified()).then_some(claim) })
 }
 
-/// The address that a neighbour or router discovery message says is its sender's. Other kinds of frames tell
-/// nothing that these do not, and are many more.
+/// The address that a neighbour discovery message says is its sender's. What the host or a member says may be cut
+/// short, and tells of nothing then.
 #[inline(always)]
-fn told(frame: &Frame, kind: Kind) -> Option<Claim> {
-    match (kind, frame.upper) {
-        (Kind::Dad, _) => claim(frame, kind),
-        (Kind::NeighborAdvertisement, Ok(Upper::Nd(nd))) if nd.target.is_link_local() => {
-            Some(Claim { address: nd.target, state: State::Valid, origin: kind })
-        }
-        (Kind::NeighborSolicitation | Kind::RouterSolicitation | Kind::RouterAdvertisement, _) => {
-            claim(frame, kind)
-        }
+fn told(frame: &Frame, nd: &Nd) -> (Kind, Address) {
+    let kind = nd_kind(frame, nd);
+    let told = match kind {
+        Kind::Dad => nd.target,
+        Kind::NeighborAdvertisement if nd.target.is_link_local() => nd.target,
+        Kind::NeighborAdvertisement => Address::UNSPECIFIED,
+        _ => frame.source,
+    };
+    (kind, told)
+}
+
+/// The address that a frame which passes advertises, where that is not its source: its sender must hold it
+/// ([`crate::claim::may_advertise`]).
+#[inline(always)]
+pub fn advertised(frame: &Frame) -> Option<Address> {
+    match frame.upper {
+        Ok(Upper::Nd(nd)) => (nd.kind == icmp::NEIGHBOR_ADVERTISEMENT && nd.target != frame.source)
+            .then_some(nd.target),
+        _ => None,
+    }
+}
+
+/// The groups that a frame which passes listens to, of which a port may have so many.
+#[inline(always)]
+pub fn report(frame: &Frame) -> Option<Report> {
+    match frame.upper {
+        Ok(Upper::Mld(message)) => message.report.ok(),
         _ => None,
     }
 }
@@ -174,8 +203,9 @@ fn scope(frame: &Frame) -> Result<(), Reason> {
     }
     let may_be_unspecified = match frame.upper {
         Ok(Upper::Nd(nd)) => nd.kind != icmp::NEIGHBOR_ADVERTISEMENT,
-        Ok(Upper::Mld { kind, .. }) => kind != icmp::LISTENER_QUERY,
-        Ok(Upper::Tcp { .. } | Upper::Udp { .. } | Upper::Icmp { .. }) | Err(_) => false,
+        Ok(Upper::Mld(message)) => message.kind != icmp::LISTENER_QUERY,
+        Ok(Upper::Tcp { .. } | Upper::Udp { .. } | Upper::Error(_) | Upper::Icmp { .. })
+        | Err(_) => false,
     };
     if frame.source.is_unspecified() && !may_be_unspecified {
         return Err(Reason::UnspecifiedSource);
@@ -185,12 +215,35 @@ fn scope(frame: &Frame) -> Result<(), Reason> {
 
 /// RFC 3810 section 5: hop limit 1 and a Router Alert, or it is to be ignored. Only a router asks.
 #[inline(always)]
-fn listener(frame: &Frame, kind: u8, router_alert: bool) -> Result<Kind, Reason> {
-    if frame.hop_limit == 1 && router_alert && kind != icmp::LISTENER_QUERY {
-        Ok(Kind::MulticastListener)
+fn listener(frame: &Frame, message: &Listener) -> Result<Report, Reason> {
+    if frame.hop_limit == 1 && message.router_alert && message.kind != icmp::LISTENER_QUERY {
+        message.report
     } else {
         Err(Reason::Mld)
     }
+}
+
+/// An error may only be about what its receiver has sent to its sender: an address of the link that is asked on
+/// another interface, or by another flow, is none of a guest's business. What was sent to a group is not answered,
+/// though RFC 4443 section 2.4 (e.3) would allow it for two errors: nothing on a link needs that.
+#[inline(always)]
+fn error(frame: &Frame, embedded: &Embedded) -> Result<Kind, Reason> {
+    let is_answer =
+        frame.destination.is_link_local() && embedded.is_receivers && embedded.is_to_sender;
+    if is_answer { Ok(Kind::IcmpError) } else { Err(Reason::IcmpError) }
+}
+
+/// RFC 7610: to a client's port whoever is no server has nothing to say, from whatever port; and from a server's
+/// port a client says nothing (RFC 8415 section 7.2).
+#[inline(always)]
+fn dhcp(policy: &PortPolicy, source: u16, destination: u16) -> Result<(), Reason> {
+    const CLIENT: u16 = 546;
+    const SERVER: u16 = 547;
+    let is_servers = source == SERVER || destination == CLIENT;
+    if is_servers && policy.allowed & ALLOW_DHCP_SERVER == 0 {
+        return Err(Reason::DhcpServer);
+    }
+    Ok(())
 }
 
 /// RFC 4861 sections 6.1.1, 7.1.1 and 7.1.2, and RFC 4862 section 5.4.
@@ -208,9 +261,6 @@ fn neighbor_discovery(frame: &Frame, nd: &Nd) -> Result<Kind, Reason> {
         return Err(Reason::NdOptionMac);
     }
     if kind != Kind::RouterSolicitation && !nd.target.is_link_local() {
-        return Err(Reason::NdTarget);
-    }
-    if kind == Kind::NeighborAdvertisement && (nd.target != frame.source || nd.router) {
         return Err(Reason::NdTarget);
     }
     let astray = (kind == Kind::Dad && frame.destination != nd.target.solicited_node_group())

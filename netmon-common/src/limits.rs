@@ -37,6 +37,10 @@ pub const GROUPS: u32 = 65_536;
 /// it, the table is full; a bridge's own bound is 4,096 groups (`mcast_hash_max`), at which it stops snooping.
 pub const GROUPS_PER_PORT: u32 = 32;
 
+/// Seconds after which a group that is not reported any more is forgotten: as long as a bridge keeps it
+/// (`mcast_membership_interval`, RFC 3810 section 9.4).
+pub const GROUP_SECONDS: u64 = 260;
+
 /// Address records in one MLD report: as many as the groups that a port may have.
 pub const MLD_RECORDS: u32 = GROUPS_PER_PORT;
 

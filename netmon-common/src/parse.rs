@@ -4,11 +4,17 @@
 //! bounded. Outer layers come first; what is wrong inside an upper layer travels in [`Frame::upper`],
 //! so that the judge can look at the addresses before it.
 
+mod error;
+mod listener;
 mod neighbor_discovery;
 
 use zerocopy::{FromBytes, Immutable, KnownLayout, network_endian::U16};
 
-pub use self::neighbor_discovery::{Nd, NdOptions};
+pub use self::{
+    error::Embedded,
+    listener::{Listener, Report},
+    neighbor_discovery::{Nd, NdOptions},
+};
 
 use crate::{Address, Mac, Reason, abi::Direction};
 
@@ -85,15 +91,6 @@ struct UdpHeader {
     rest: [u8; 4],
 }
 
-/// A Hop-by-Hop Options header of the least length, RFC 8200 section 4.3, 8 octets.
-#[derive(FromBytes, KnownLayout, Immutable, Clone, Copy)]
-#[repr(C)]
-struct HopByHopHeader {
-    next_header: u8,
-    length: u8,
-    options: [u8; 6],
-}
-
 /// What NS, NA and RS have in common, RFC 4861 section 4, 8 octets; the flags are an NA's.
 #[derive(FromBytes, KnownLayout, Immutable, Clone, Copy)]
 #[repr(C)]
@@ -110,6 +107,8 @@ pub(crate) const IPV6_END: usize = ETHERNET_END + size_of::<Ipv6Header>();
 
 const ETHERTYPE_IPV4: u16 = 0x0800;
 const ETHERTYPE_ARP: u16 = 0x0806;
+/// RFC 903.
+const ETHERTYPE_RARP: u16 = 0x8035;
 pub(crate) const ETHERTYPE_IPV6: u16 = 0x86dd;
 /// Smaller values are an 802.3 length (IEEE 802.3 clause 3.2.6).
 const ETHERTYPE_LEAST: u16 = 0x0600;
@@ -173,18 +172,17 @@ pub enum Upper {
     },
     /// UDP, its header whole.
     Udp {
+        /// The sender's port.
+        source: u16,
         /// The receiver's port.
         destination: u16,
     },
     /// Multicast listener discovery (RFC 2710, RFC 3810).
-    Mld {
-        /// The ICMPv6 type.
-        kind: u8,
-        /// Whether a Router Alert stood before it.
-        router_alert: bool,
-    },
+    Mld(Listener),
     /// A neighbour or router solicitation, or a neighbour advertisement.
     Nd(Nd),
+    /// An error (RFC 4443 section 3): what it says of the packet that it is about.
+    Error(Result<Embedded, Reason>),
     /// Any other ICMPv6 message.
     Icmp {
         /// The ICMPv6 type.
@@ -205,6 +203,7 @@ pub fn parse<B: Bytes + ?Sized>(bytes: &B, direction: Direction) -> Result<Frame
         0x8100 | 0x88a8 | 0x9100 => return Err(Reason::Vlan),
         ETHERTYPE_IPV4 => return Err(Reason::Ipv4),
         ETHERTYPE_ARP => return Err(Reason::Arp),
+        ETHERTYPE_RARP => return Err(Reason::Rarp),
         0..ETHERTYPE_LEAST => return Err(Reason::Llc),
         _ => return Err(Reason::Ethertype),
     }
@@ -254,46 +253,16 @@ fn upper<B: Bytes + ?Sized>(
         }
         NEXT_HEADER_UDP if length >= UDP_BYTES => {
             let udp: UdpHeader = bytes.read(IPV6_END).ok_or(Reason::NextHeader)?;
-            Ok(Upper::Udp { destination: udp.destination.get() })
+            Ok(Upper::Udp { source: udp.source.get(), destination: udp.destination.get() })
         }
         NEXT_HEADER_ICMPV6 => icmp_message(bytes, frame, IPV6_END, length, direction),
-        0 => listener_message(bytes, length),
+        0 => listener::behind_router_alert(bytes, length, direction),
         NEXT_HEADER_FRAGMENT => Err(Reason::Fragment),
         // IANA "IPv6 Extension Header Types" but for the three above: Routing, ESP, AH, Destination
         // Options, Mobility, HIP, Shim6 and the two for experiments. Any header that is not named here
         // is an upper layer, and refused as such.
         43 | 50 | 51 | 60 | 135 | 139 | 140 | 253 | 254 => Err(Reason::ExtensionHeader),
         _ => Err(Reason::NextHeader),
-    }
-}
-
-/// The one extension header that a guest needs: Hop-by-Hop with nothing but Router Alert "MLD" and
-/// padding, and MLD behind it (RFC 3810 section 5, RFC 2711).
-#[inline(always)]
-fn listener_message<B: Bytes + ?Sized>(bytes: &B, length: usize) -> Result<Upper, Reason> {
-    let header: HopByHopHeader = bytes.read(IPV6_END).ok_or(Reason::ExtensionHeader)?;
-    let kind: u8 = bytes.read(IPV6_END + 8).ok_or(Reason::ExtensionHeader)?;
-    // Router Alert (5, 2, 0, 0) and two octets of padding, PadN or Pad1, on either side.
-    let router_alert = matches!(
-        header.options,
-        [5, 2, 0, 0, 1, 0]
-            | [5, 2, 0, 0, 0, 0]
-            | [1, 0, 5, 2, 0, 0]
-            | [0, 0, 5, 2, 0, 0]
-            | [0, 5, 2, 0, 0, 0]
-    );
-    if header.length != 0 || header.next_header != NEXT_HEADER_ICMPV6 || !router_alert || length < 9
-    {
-        return Err(Reason::ExtensionHeader);
-    }
-    match kind {
-        icmp::LISTENER_QUERY..=icmp::LISTENER_DONE | icmp::LISTENER_REPORT_V2 => {
-            if length < 8 + ICMP_BYTES {
-                return Err(Reason::IcmpType);
-            }
-            Ok(Upper::Mld { kind, router_alert: true })
-        }
-        _ => Err(Reason::ExtensionHeader),
     }
 }
 
@@ -317,8 +286,11 @@ fn icmp_message<B: Bytes + ?Sized>(
         return Err(Reason::IcmpType);
     }
     match kind {
+        icmp::DESTINATION_UNREACHABLE..=icmp::PARAMETER_PROBLEM => Ok(Upper::Error(
+            error::embedded(bytes, frame, offset + ICMP_BYTES, length - ICMP_BYTES, direction),
+        )),
         icmp::LISTENER_QUERY..=icmp::LISTENER_DONE | icmp::LISTENER_REPORT_V2 => {
-            Ok(Upper::Mld { kind, router_alert: false })
+            Ok(Upper::Mld(Listener { kind, router_alert: false, report: Err(Reason::Mld) }))
         }
         icmp::ROUTER_SOLICITATION | icmp::NEIGHBOR_SOLICITATION | icmp::NEIGHBOR_ADVERTISEMENT => {
             let header: IcmpHeader = bytes.read(offset).ok_or(Reason::IcmpType)?;

@@ -18,19 +18,22 @@ const NEXT_HEADER: usize = ETHERNET_END + 6;
 const SOURCE: usize = ETHERNET_END + 8;
 const DESTINATION: usize = ETHERNET_END + 24;
 
-/// Describes a frame, as far as it is long enough.
+/// Describes a frame, as far as it is long enough, in a sample of zeros: where it is to be, because a second one would
+/// not fit the kernel side's stack.
 #[inline(always)]
-pub fn describe<B: Bytes + ?Sized>(bytes: &B, direction: Direction, reason: Reason) -> Sample {
-    let mut sample = Sample {
-        version: VERSION,
-        length: bytes.length() as u32,
-        ethertype: bytes.read::<U16>(ETHERTYPE).unwrap_or_default().get(),
-        direction: direction as u8,
-        reason: reason.number(),
-        destination_mac: bytes.read(0).unwrap_or_default(),
-        source_mac: bytes.read(SOURCE_MAC).unwrap_or_default(),
-        ..Sample::default()
-    };
+pub fn describe<B: Bytes + ?Sized>(
+    sample: &mut Sample,
+    bytes: &B,
+    direction: Direction,
+    reason: Reason,
+) {
+    sample.version = VERSION;
+    sample.length = bytes.length() as u32;
+    sample.ethertype = bytes.read::<U16>(ETHERTYPE).unwrap_or_default().get();
+    sample.direction = direction as u8;
+    sample.reason = reason.number();
+    sample.destination_mac = bytes.read(0).unwrap_or_default();
+    sample.source_mac = bytes.read(SOURCE_MAC).unwrap_or_default();
     if sample.ethertype == ETHERTYPE_IPV6 {
         sample.next_header = bytes.read(NEXT_HEADER).unwrap_or_default();
         sample.source = bytes.read(SOURCE).unwrap_or_default();
@@ -39,5 +42,4 @@ pub fn describe<B: Bytes + ?Sized>(bytes: &B, direction: Direction, reason: Reas
             sample.icmp_type = bytes.read(IPV6_END).unwrap_or_default();
         }
     }
-    sample
 }

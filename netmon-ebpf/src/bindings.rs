@@ -134,8 +134,10 @@ pub(crate) fn key(port: &Port, claim: &Claim) -> BindingKey {
 /// An answer that was asked for is on the budget of whoever asked.
 #[inline(always)]
 fn budget(port: &Port, pass: &Pass) -> Result<(), Reason> {
-    if pass.kind == Kind::NeighborAdvertisement && port.take_answer() {
-        return Ok(());
+    match pass.kind {
+        Kind::IcmpError => port.take_error(),
+        Kind::NeighborAdvertisement if port.take_answer() => Ok(()),
+        kind if kind.is_discovery() => port.take_discovery(),
+        _ => Ok(()),
     }
-    if pass.kind.is_discovery() { port.take_discovery() } else { Ok(()) }
 }

@@ -18,6 +18,14 @@ impl Port {
         if take(due, &self.policy.nd_rate) { Ok(()) } else { Err(Reason::NdRate) }
     }
 
+    /// Takes one from the budget of ICMPv6 errors.
+    #[inline(always)]
+    pub(crate) fn take_error(&self) -> Result<(), Reason> {
+        const RATE: Rate = Rate::per_second(limits::ERROR_RATE);
+        let due = self.field(offset_of!(PortState, error_due));
+        if take(due, &RATE) { Ok(()) } else { Err(Reason::ErrorRate) }
+    }
+
     /// Takes one from the budget of samples.
     #[inline(always)]
     pub(crate) fn take_sample(&self) -> bool {

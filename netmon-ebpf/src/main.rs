@@ -11,10 +11,12 @@
 #![feature(asm_experimental_arch)]
 #![expect(clippy::needless_pass_by_value, reason = "the macros hand the context over by value")]
 
+mod advertised;
 mod atomic;
 mod bindings;
 mod budgets;
 mod clock;
+mod groups;
 mod macs;
 mod maps;
 mod members;
@@ -22,6 +24,7 @@ mod packet;
 mod port;
 mod record;
 mod scratch;
+mod steps;
 
 use aya_ebpf::{
     bindings::{
@@ -62,7 +65,7 @@ fn passes<P: Packet>(
 ) -> bool {
     let port = Port::find(packet.interface());
     let verdict = match &port {
-        Ok(port) => line(packet, port).inspect_err(|reason| record::crowded(packet, port, *reason)),
+        Ok(port) => line(packet, port),
         Err(reason) => Err(*reason),
     };
     record::outcome(packet, direction, port.as_ref().ok(), verdict).passes()
@@ -70,15 +73,16 @@ fn passes<P: Packet>(
 
 #[inline(always)]
 fn ingress(packet: &XdpPacket, port: &Port) -> Result<Kind, Reason> {
-    let frame = parse(packet, Direction::Ingress)?;
-    let pass = scratch::forget_pass(&judge::ingress(&frame, &port.as_judged())?)?;
-    macs::check(port, frame.source_mac)?;
-    let step = bindings::claim(port, frame.source_mac, &pass)?;
-    if bindings::is_new(step) {
-        macs::enter(port, frame.source_mac)?;
-    }
-    bindings::passes(step)?;
-    Ok(pass.kind)
+    taken_in(packet, port).inspect_err(|reason| record::crowded(packet, port, *reason))
+}
+
+#[inline(always)]
+fn taken_in(packet: &XdpPacket, port: &Port) -> Result<Kind, Reason> {
+    let judged = steps::judge(packet, port)?;
+    steps::check(port, &judged)?;
+    steps::claim(port, &judged)?;
+    groups::enter(packet, port, &judged)?;
+    Ok(judged.kind())
 }
 
 #[inline(always)]

@@ -14,8 +14,6 @@ use netmon_common::{
     limits,
 };
 
-use crate::scratch::Words;
-
 const PORT_ENTRIES: usize = limits::PORTS as usize;
 
 #[btf_map]
@@ -59,4 +57,4 @@ pub(crate) static RING: PerCpuArray<RingCount, 1> = PerCpuArray::new();
 
 /// Not pinned: nothing of it outlives a frame.
 #[btf_map]
-pub(crate) static SCRATCH: PerCpuArray<Words, 1> = PerCpuArray::new();
+pub(crate) static SCRATCH: PerCpuArray<u64, 1> = PerCpuArray::new();

@@ -31,6 +31,18 @@ impl Port {
         Ok(Self { index, policy, state })
     }
 
+    /// The port with these entries.
+    #[inline(always)]
+    pub(crate) fn of(index: u32, policy: &'static PortPolicy, state: *mut PortState) -> Self {
+        Self { index, policy, state }
+    }
+
+    /// Its entry in the map of states.
+    #[inline(always)]
+    pub(crate) fn state(&self) -> *mut PortState {
+        self.state
+    }
+
     /// What the judge is to know: the policy, and the MAC by which this guest holds its addresses.
     #[inline(always)]
     pub(crate) fn as_judged(&self) -> judge::Port<'_> {
@@ -101,6 +113,12 @@ impl Port {
     pub(crate) fn give_place_back(&self) {
         // SAFETY: the pointer is into a map's value.
         unsafe { atomic::fetch_add(self.claimed(), u64::MAX) };
+    }
+
+    /// How many multicast groups were entered for it so far.
+    #[inline(always)]
+    pub(crate) fn groups(&self) -> *mut u64 {
+        self.field(offset_of!(PortState, groups))
     }
 
     #[inline(always)]

@@ -2,10 +2,9 @@
 
 use netmon_common::{
     Kind, Mac, Reason,
-    abi::{self, Binding, BindingKey, Direction, Event, Mode, NO_PORT, News, PortCounters},
+    abi::{self, Binding, BindingKey, Direction, Event, Mode, NO_PORT, News, PortCounters, Sample},
     limits,
     outcome::Outcome,
-    sample,
 };
 
 use crate::{
@@ -70,11 +69,11 @@ fn show<P: Packet>(
         return false;
     }
     let Some(mut entry) = SAMPLES.reserve(0) else { return false };
-    let mut sample = sample::describe(packet, direction, reason);
+    let sample = entry.write(Sample::default());
+    P::describe(packet.context(), sample, direction, reason);
     sample.time = clock::now();
     sample.interface = port.index;
     sample.observed = u8::from(observed);
-    entry.write(sample);
     entry.submit(0);
     true
 }
@@ -98,7 +97,13 @@ pub(crate) fn crowded<P: Packet>(packet: &P, port: &Port, reason: Reason) {
     if !reason.is_crowding() {
         return;
     }
-    let mac = packet.read(SOURCE_MAC).map_or(Mac::default(), Mac::new);
+    crowded_by(port, packet.read(SOURCE_MAC).map_or(Mac::default(), Mac::new).bits());
+}
+
+/// A function of its own, with its own part of the stack.
+#[inline(never)]
+fn crowded_by(port: &Port, mac: u64) {
+    let mac = Mac::from_bits(mac);
     if port.note_newcomer(mac) {
         let binding = Binding { port: port.index, mac: mac.octets(), ..NOBODY };
         tell(News::Crowded, &BindingKey::new(0, [0; 16]), &binding);
@@ -127,12 +132,12 @@ pub(crate) fn tell(news: News, key: &BindingKey, binding: &Binding) {
     ring.wanted += 1;
     match EVENTS.reserve(0) {
         Some(mut entry) => {
-            entry.write(Event {
-                version: abi::VERSION,
-                news: news as u32,
-                key: *key,
-                binding: *binding,
-            });
+            // In place: a second one would not fit the stack.
+            let event = entry.write(Event::default());
+            event.version = abi::VERSION;
+            event.news = news as u32;
+            event.key = *key;
+            event.binding = *binding;
             entry.submit(0);
         }
         None => ring.lost += 1,

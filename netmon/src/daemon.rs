@@ -317,6 +317,9 @@ impl Daemon {
             self.lost = lost;
         }
         self.reconciled = Some(Instant::now());
+        if self.links_read.is_some() {
+            self.ports.remove_groups();
+        }
         match self.ports.maps().bindings() {
             Ok(bindings) => {
                 if self.links_read.is_some_and(|at| at.elapsed() <= RECONCILE * 2) {

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use netmon_common::{
     Mac,
     abi::{
-        ALLOW_GUEST_PORTS, ALLOW_HOST_PORTS, ALLOW_TCP, ALLOW_UDP, Mode as JudgeMode, PortPolicy,
-        Rate,
+        ALLOW_DHCP_SERVER, ALLOW_GUEST_PORTS, ALLOW_HOST_PORTS, ALLOW_TCP, ALLOW_UDP,
+        Mode as JudgeMode, PortPolicy, Rate,
     },
     limits,
 };
@@ -92,6 +92,8 @@ pub struct Policy {
     pub host_ports: Services,
     /// Services of its own that it may answer from.
     pub guest_ports: Services,
+    /// Whether it may be a DHCPv6 server or relay.
+    pub dhcp_server: bool,
 }
 
 /// The changes to a policy; what is `None` stays.
@@ -115,6 +117,8 @@ pub struct PolicyChange {
     pub host_ports: Option<Services>,
     /// See [`Policy::guest_ports`].
     pub guest_ports: Option<Services>,
+    /// See [`Policy::dhcp_server`].
+    pub dhcp_server: Option<bool>,
 }
 
 /// What is to become of a TAP's policy.
@@ -151,6 +155,7 @@ impl Policy {
             protocols: vec![Protocol::Tcp, Protocol::Udp],
             host_ports,
             guest_ports,
+            dhcp_server: false,
         }
     }
 
@@ -172,6 +177,7 @@ impl Policy {
             protocols: change.protocols.clone().unwrap_or(protocols),
             host_ports: change.host_ports.clone().unwrap_or(self.host_ports),
             guest_ports: change.guest_ports.clone().unwrap_or(self.guest_ports),
+            dhcp_server: change.dhcp_server.unwrap_or(self.dhcp_server),
         }
     }
 
@@ -188,6 +194,7 @@ impl Policy {
         let (guest_ports, any_guest) = self.guest_ports.entry();
         allowed |= if any_host { ALLOW_HOST_PORTS } else { 0 };
         allowed |= if any_guest { ALLOW_GUEST_PORTS } else { 0 };
+        allowed |= if self.dhcp_server { ALLOW_DHCP_SERVER } else { 0 };
         let mode = match (self.profile, self.mode) {
             (Profile::Open, _) => JudgeMode::Open,
             (_, Mode::Observe) => JudgeMode::Observe,
@@ -231,6 +238,7 @@ impl PolicyChange {
             protocols: later.protocols.or(earlier.protocols),
             host_ports: later.host_ports.or(earlier.host_ports),
             guest_ports: later.guest_ports.or(earlier.guest_ports),
+            dhcp_server: later.dhcp_server.or(earlier.dhcp_server),
         }
     }
 }
@@ -248,6 +256,7 @@ impl From<Policy> for PolicyChange {
             protocols: Some(policy.protocols),
             host_ports: Some(policy.host_ports),
             guest_ports: Some(policy.guest_ports),
+            dhcp_server: Some(policy.dhcp_server),
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod by_hand;
 mod error;
+mod groups;
 mod identity;
 mod policy;
 mod repair;
@@ -80,6 +81,8 @@ pub struct Ports {
     forced: BTreeSet<u32>,
     /// Detached by command, likewise.
     released: BTreeSet<u32>,
+    /// The guest whose multicast groups a port's are.
+    listeners: BTreeMap<u32, u16>,
     taps: BTreeMap<u32, Tap>,
     /// A table of what is others' was full, and that was said.
     unreserved: bool,
@@ -120,6 +123,7 @@ impl Ports {
             ordered: BTreeMap::new(),
             forced: BTreeSet::new(),
             released: BTreeSet::new(),
+            listeners: BTreeMap::new(),
             taps: BTreeMap::new(),
             unreserved: false,
             ports: BTreeMap::new(),

@@ -206,8 +206,8 @@ mod tests {
         }
         let (_, query) = frames[0];
         assert_eq!(query.hop_limit, 1);
-        let kind = icmp::LISTENER_QUERY;
-        assert_eq!(query.upper, Ok(Upper::Mld { kind, router_alert: true }));
+        let Ok(Upper::Mld(message)) = query.upper else { panic!("{query:?}") };
+        assert_eq!((message.kind, message.router_alert), (icmp::LISTENER_QUERY, true));
     }
 
     #[test]

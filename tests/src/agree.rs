@@ -2,13 +2,15 @@
 
 use netmon_common::{
     Kind, Mac, Reason,
-    abi::{Direction, State},
+    abi::{Binding, Direction, State},
+    claim::{Claimant, may_advertise},
     judge,
     parse::{Frame, parse},
 };
 
 use crate::{
     case::Case,
+    frame::SECOND,
     oracle::{self, Claim},
 };
 
@@ -28,6 +30,14 @@ pub fn judged(case: &Case, doctor: impl Fn(&mut Frame)) -> Verdict {
         Direction::Ingress => judge::ingress(&frame, &port)?,
         Direction::Egress => judge::egress(&frame)?,
     };
+    if let Some(address) =
+        judge::advertised(&frame).filter(|_| case.direction == Direction::Ingress)
+    {
+        let claimant = Claimant { port: 1, epoch: 0, mac: frame.source_mac };
+        let is_held = address == SECOND.into() && case.second_mac != [0; 6];
+        let held = Binding { port: 1, mac: case.second_mac, state: 2, ..Binding::default() };
+        may_advertise(&claimant, false, is_held.then_some(&held), false)?;
+    }
     let claim = pass.claim.map(|claim| Claim {
         address: claim.address.into(),
         is_valid: claim.state == State::Valid,

@@ -23,6 +23,8 @@ pub struct Case {
     pub policy: PortPolicy,
     /// The first MAC that the guest used; zero: it has not spoken.
     pub first_mac: [u8; 6],
+    /// Who holds [`SECOND`](crate::frame::SECOND) behind this port, by its MAC; zero: nobody.
+    pub second_mac: [u8; 6],
     /// Its bytes.
     pub frame: Vec<u8>,
 }
@@ -31,7 +33,7 @@ impl Case {
     /// The frame on a port that has the default policy, and whose guest has not spoken.
     pub fn of(direction: Direction, frame: Vec<u8>) -> Self {
         let policy = PortPolicy { host_mac: HOST_MAC, allowed: 15, ..PortPolicy::default() };
-        Self { direction, policy, first_mac: [0; 6], frame }
+        Self { direction, policy, first_mac: [0; 6], second_mac: [0; 6], frame }
     }
 
     /// Keeps a case on which two disagree, for [`kept`] to find; says where.
@@ -88,6 +90,7 @@ impl fmt::Display for Case {
         writeln!(f, "host_mac: {}", hex(&policy.host_mac, ":"))?;
         writeln!(f, "link_mac: {}", hex(&policy.link_mac, ":"))?;
         writeln!(f, "first_mac: {}", hex(&self.first_mac, ":"))?;
+        writeln!(f, "second_mac: {}", hex(&self.second_mac, ":"))?;
         writeln!(f, "frame:")?;
         self.frame.chunks(16).try_for_each(|row| writeln!(f, "  {}", hex(row, " ")))
     }
@@ -124,7 +127,8 @@ impl FromStr for Case {
             link_mac: mac("link_mac")?,
             ..PortPolicy::default()
         };
-        Ok(Self { direction, policy, first_mac: mac("first_mac")?, frame: octets(frame)? })
+        let (first_mac, second_mac) = (mac("first_mac")?, mac("second_mac")?);
+        Ok(Self { direction, policy, first_mac, second_mac, frame: octets(frame)? })
     }
 }
 

@@ -14,6 +14,8 @@ pub const OTHER_MAC: [u8; 6] = [2, 0xfc, 0, 0, 0, 2];
 pub const HOST_MAC: [u8; 6] = [2, 0xfc, 0, 0, 0, 0xfe];
 /// The guest's address.
 pub const GUEST: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 2);
+/// Another address of the guest's.
+pub const SECOND: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0xb0d);
 /// The host's.
 pub const HOST: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
 /// All nodes of the link.
@@ -212,6 +214,45 @@ pub fn listener_report() -> Frame {
         frame.hop_limit = 1;
         frame.extension = Some(router_alert());
     })
+}
+
+/// An MLDv2 report of these records: type, auxiliary words, sources, group.
+pub fn records(records: &[(u8, u8, u16, Ipv6Addr)]) -> Frame {
+    let [high, low] = (records.len() as u16).to_be_bytes();
+    let record = |(kind, aux, sources, group): &(u8, u8, u16, Ipv6Addr)| {
+        let head = [&[*kind, *aux], sources.to_be_bytes().as_slice(), &group.octets()].concat();
+        let tail = 16 * usize::from(*sources) + 4 * usize::from(*aux);
+        [head, vec![0; tail]].concat()
+    };
+    listener_report().with(|frame| {
+        frame.payload = [143, 0, 0, 0, 0, 0, high, low].to_vec();
+        frame.payload.extend(records.iter().flat_map(record));
+    })
+}
+
+/// An MLDv1 report (131) or Done (132) of a group.
+pub fn listener_v1(kind: u8, group: Ipv6Addr) -> Frame {
+    listener_report().with(|frame| {
+        frame.payload = [[kind, 0, 0, 0, 0, 0, 0, 0].as_slice(), &group.octets()].concat();
+        frame.destination = if kind == 132 { ALL_ROUTERS } else { group };
+    })
+}
+
+/// An ICMPv6 error about a UDP datagram between these two.
+pub fn error(kind: u8, source: Ipv6Addr, destination: Ipv6Addr) -> Frame {
+    let asked = udp(9).with(|f| (f.source, f.destination) = (source, destination)).bytes();
+    icmp(HOST, kind, &[&[0; 4], &asked[14..]].concat())
+}
+
+/// An honest "port unreachable" for a datagram of the host's to the guest.
+pub fn port_unreachable() -> Frame {
+    error(1, HOST, GUEST).with(|frame| frame.payload[1] = 4)
+}
+
+/// A DHCPv6 message, as far as it matters, from and to these ports.
+pub fn dhcp(source: u16, destination: u16) -> Frame {
+    let ports = [source.to_be_bytes(), destination.to_be_bytes()].concat();
+    udp(0).with(|frame| frame.payload.splice(..4, ports).for_each(drop))
 }
 
 /// An echo request.

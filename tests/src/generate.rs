@@ -69,13 +69,14 @@ pub fn case(bytes: &[u8]) -> Case {
     let direction = choices.pick(&[Direction::Ingress, Direction::Ingress, Direction::Egress]);
     let policy = policy(&mut choices);
     let first_mac = choices.pick(&[[0; 6], [0; 6], GUEST_MAC, OTHER_MAC]);
+    let second_mac = choices.pick(&[[0; 6], GUEST_MAC, GUEST_MAC, OTHER_MAC]);
     let frame = match choices.below(16) {
         0 => choices.rest(),
         1 => [&HOST_MAC, &GUEST_MAC, [0x86, 0xdd].as_slice(), &choices.rest()].concat(),
         2..6 => mutated(&mut choices, direction),
         _ => valid(&mut choices, direction).bytes(),
     };
-    Case { direction, policy, first_mac, frame }
+    Case { direction, policy, first_mac, second_mac, frame }
 }
 
 fn policy(choices: &mut Choices<'_>) -> PortPolicy {
@@ -88,7 +89,7 @@ fn policy(choices: &mut Choices<'_>) -> PortPolicy {
         host_ports,
         guest_ports,
         mode: choices.pick(&[Mode::Enforce, Mode::Enforce, Mode::Observe, Mode::Open]).number(),
-        allowed: choices.byte() & 15,
+        allowed: choices.byte() & 31,
         mac: choices.pick(&[[0; 6], GUEST_MAC, OTHER_MAC]),
         host_mac: HOST_MAC,
         link_mac: choices.pick(&[[0; 6], BRIDGE_MAC]),

@@ -20,20 +20,28 @@ use std::net::Ipv6Addr;
 
 use netmon_common::{
     Kind, Reason,
-    abi::{ALLOW_GUEST_PORTS, ALLOW_HOST_PORTS, ALLOW_TCP, ALLOW_UDP, Direction, PortPolicy},
+    abi::{
+        ALLOW_DHCP_SERVER, ALLOW_GUEST_PORTS, ALLOW_HOST_PORTS, ALLOW_TCP, ALLOW_UDP, Direction,
+        PortPolicy,
+    },
 };
 
 use self::reader::{Frame, Message, Upper};
-use crate::{case::Case, frame::solicited_node};
+use crate::{
+    case::Case,
+    frame::{SECOND, solicited_node},
+};
 
 /// Why a guest's frame is dropped, in the order of the checks: Ethernet and the shape of the IPv6 header,
-/// then addresses, then what the header carries. What only a table knows (29 to 32, 34, 35) is not here.
-const INGRESS: [Reason; 29] = [
+/// then addresses, then what the header carries. What only a table knows (29 to 32, 34, 35, 39 to 43) is not here, but
+/// for an advertisement of [`SECOND`].
+const INGRESS: [Reason; 33] = [
     Reason::Runt,
     Reason::Vlan,
     Reason::Llc,
     Reason::Ipv4,
     Reason::Arp,
+    Reason::Rarp,
     Reason::Ethertype,
     Reason::IpVersion,
     Reason::PayloadLength,
@@ -58,15 +66,19 @@ const INGRESS: [Reason; 29] = [
     Reason::NdDestination,
     Reason::NdChecksum,
     Reason::HostService,
+    Reason::IcmpError,
+    Reason::DhcpServer,
+    Reason::MldRecord,
 ];
 
 /// Why a frame of the host is dropped, likewise.
-const EGRESS: [Reason; 11] = [
+const EGRESS: [Reason; 12] = [
     Reason::Runt,
     Reason::Vlan,
     Reason::Llc,
     Reason::Ipv4,
     Reason::Arp,
+    Reason::Rarp,
     Reason::Ethertype,
     Reason::IpVersion,
     Reason::PayloadLength,
@@ -98,6 +110,10 @@ pub fn verdict(case: &Case) -> Result<(Kind, Option<Claim>), Reason> {
     if let Some(reason) = reasons.iter().find(|reason| applies(**reason, &frame, case)) {
         return Err(*reason);
     }
+    // By the table of bindings, which comes after all else.
+    if case.direction == Direction::Ingress && advertises_anothers(&frame, case) {
+        return Err(Reason::NdTarget);
+    }
     let kind = kind(&frame);
     Ok((kind, claim(&frame, kind, case.direction)))
 }
@@ -111,6 +127,7 @@ fn applies(reason: Reason, frame: &Frame<'_>, case: &Case) -> bool {
         Reason::Llc => ethertype < 1536,
         Reason::Ipv4 => ethertype == 0x0800,
         Reason::Arp => ethertype == 0x0806,
+        Reason::Rarp => ethertype == 0x8035,
         Reason::Ethertype => ethertype != 0x86dd,
         Reason::IpVersion => frame.ipv6.is_none(),
         Reason::PayloadLength => frame.payload.is_none(),
@@ -139,6 +156,13 @@ fn applies(reason: Reason, frame: &Frame<'_>, case: &Case) -> bool {
             Upper::Icmp(_) | Upper::Extension | Upper::Fragment => false,
         },
         Reason::HostService => host_service(frame, &case.policy),
+        Reason::DhcpServer => match &frame.upper {
+            Upper::Udp(udp) => {
+                let is_servers = udp.source_port() == 547 || udp.destination_port() == 546;
+                is_servers && case.policy.allowed & ALLOW_DHCP_SERVER == 0
+            }
+            _ => false,
+        },
         of_icmp => match &frame.upper {
             Upper::Icmp(message) => icmp(of_icmp, frame, message),
             Upper::Tcp(_) | Upper::Udp(_) | Upper::Extension | Upper::Fragment | Upper::Unknown => {
@@ -207,15 +231,37 @@ fn icmp(reason: Reason, frame: &Frame<'_>, message: &Message<'_>) -> bool {
             let lies = |option: &&[u8]| matches!(option[0], 1 | 2) && option[2..] != own;
             nd && message.options().is_some_and(|options| options.iter().any(lies))
         }
-        Reason::NdTarget => message.target().is_some_and(|target| {
-            let advertises = kind == Some(136);
-            let is_router = message.bytes[4] & 0x80 != 0;
-            !is_link_local(target) || (advertises && (target != frame.source() || is_router))
-        }),
+        Reason::NdTarget => message.target().is_some_and(|target| !is_link_local(target)),
         Reason::NdDestination => nd && astray(frame, message),
         Reason::NdChecksum => nd && !message.checksum_is_right(frame),
+        Reason::IcmpError => {
+            let is_honest = |(source, destination)| {
+                !frame.destination().is_multicast()
+                    && source == frame.destination()
+                    && destination == frame.source()
+            };
+            matches!(kind, Some(1..=4)) && !message.invoking().is_some_and(is_honest)
+        }
+        Reason::MldRecord => {
+            let mld = matches!(kind, Some(131 | 132 | 143));
+            mld && !message.groups().is_some_and(|groups| groups.into_iter().all(is_of_the_link))
+        }
         outside => unreachable!("{outside} is not about ICMPv6"),
     }
+}
+
+/// ff02::/16 with any flags, and ff05::2.
+fn is_of_the_link(group: Ipv6Addr) -> bool {
+    let [first, ..] = group.segments();
+    group.is_multicast() && first & 0xf == 2 || group == Ipv6Addr::new(0xff05, 0, 0, 0, 0, 0, 0, 2)
+}
+
+/// An advertisement for neither its source nor the other address that its sender holds.
+fn advertises_anothers(frame: &Frame<'_>, case: &Case) -> bool {
+    let Upper::Icmp(message) = &frame.upper else { return false };
+    let holds = |target| target == SECOND && case.second_mac == frame.source_mac();
+    message.kind() == Some(136)
+        && message.target().is_some_and(|target| target != frame.source() && !holds(target))
 }
 
 fn astray(frame: &Frame<'_>, message: &Message<'_>) -> bool {

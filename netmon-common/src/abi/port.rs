@@ -45,6 +45,9 @@ pub const ALLOW_HOST_PORTS: u8 = 4;
 /// A bit of [`PortPolicy::allowed`]: from any port of the guest, not only those listed.
 pub const ALLOW_GUEST_PORTS: u8 = 8;
 
+/// A bit of [`PortPolicy::allowed`]: messages of a DHCPv6 server or relay.
+pub const ALLOW_DHCP_SERVER: u8 = 16;
+
 /// A token bucket's size and speed, so that taking from it needs no division ([`crate::budget`]).
 #[derive(
     FromBytes, IntoBytes, Immutable, KnownLayout, Clone, Copy, Debug, PartialEq, Eq, Default,

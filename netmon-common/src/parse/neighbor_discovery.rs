@@ -10,8 +10,6 @@ pub struct Nd {
     pub kind: u8,
     /// The ICMPv6 code.
     pub code: u8,
-    /// The R flag of an advertisement.
-    pub router: bool,
     /// The S flag of an advertisement.
     pub solicited: bool,
     /// The target; `::` in a router solicitation, which has none.
@@ -43,7 +41,6 @@ pub(super) fn message<B: Bytes + ?Sized>(
     let mut nd = Nd {
         kind: header.kind,
         code: header.code,
-        router: header.flags & 0x80 != 0,
         solicited: header.flags & 0x40 != 0,
         target: Address::UNSPECIFIED,
         options: Err(Reason::NdLength),

@@ -25,6 +25,7 @@ pub(crate) fn read(policy: &v0::Policy) -> Result<PolicyChange, NoValue> {
         ("protocols", policy.protocols.as_ref().map(|list| text(&list.names))),
         ("host_ports", policy.host_ports.as_ref().map(services)),
         ("guest_ports", policy.guest_ports.as_ref().map(services)),
+        ("dhcp_server", policy.dhcp_server.map(|may| may.to_string())),
     ];
     let mut change = PolicyChange::default();
     for (key, text) in texts {
@@ -65,5 +66,6 @@ pub(crate) fn written(change: PolicyChange) -> v0::Policy {
         protocols: change.protocols.map(names),
         host_ports: change.host_ports.map(services),
         guest_ports: change.guest_ports.map(services),
+        dhcp_server: change.dhcp_server,
     }
 }

@@ -74,6 +74,9 @@ struct Changes {
     /// Ports of its own that the guest may answer from, likewise
     #[arg(long, value_name = "PORTS", value_parser = value("guest_ports"))]
     guest_ports: Option<String>,
+    /// true or false: whether the guest may be a DHCPv6 server or relay
+    #[arg(long, value_name = "BOOL", value_parser = value("dhcp_server"))]
+    dhcp_server: Option<String>,
 }
 
 /// Checks the text of a key, and leaves it as it is.
@@ -94,6 +97,7 @@ impl Changes {
             self.protocols,
             self.host_ports,
             self.guest_ports,
+            self.dhcp_server,
         ];
         let mut change = PolicyChange::default();
         for (key, text) in KEYS.iter().zip(texts) {
@@ -145,6 +149,7 @@ pub(super) struct Row<'a> {
     protocols: &'a [String],
     host_ports: Services<'a>,
     guest_ports: Services<'a>,
+    dhcp_server: Option<bool>,
 }
 
 #[derive(Debug, Serialize)]
@@ -171,6 +176,7 @@ impl<'a> Row<'a> {
             protocols: policy.protocols.as_ref().map_or(&[], |list| &list.names),
             host_ports: services(&policy.host_ports),
             guest_ports: services(&policy.guest_ports),
+            dhcp_server: policy.dhcp_server,
         }
     }
 }

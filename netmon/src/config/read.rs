@@ -118,6 +118,10 @@ impl Reader<'_> {
     fn set(&self, change: &mut PolicyChange, key: &str, value: &Value<'_>) -> Result<(), Refused> {
         match key {
             "quota" | "nd_rate" | "sample_rate" => change.set(key, self.number(value)),
+            "dhcp_server" => match value.get_ref().as_bool() {
+                Some(may) => change.set(key, &may.to_string()),
+                None => change.set(key, self.raw(value)),
+            },
             "protocols" => change.set(key, &self.list(value, |item| self.word(item))),
             "host_ports" | "guest_ports" if value.get_ref().as_str() == Some("any") => {
                 change.set(key, "any")

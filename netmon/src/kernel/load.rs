@@ -144,9 +144,9 @@ pub fn load(mut pins: Option<&mut Pins>) -> Result<Loaded, LoadError> {
         object.map_err(|error| permission(&error).unwrap_or(LoadError::Object(error)))?;
     crash::point("set/loaded");
     let xdp: &mut Xdp = program(&mut object, XDP)?;
-    let xdp = loaded(XDP, xdp.load(), |()| Ok(xdp.fd()?.as_fd().try_clone_to_owned()?))?;
+    let xdp = loaded(XDP, patiently(|| xdp.load()), |()| Ok(xdp.fd()?.as_fd().try_clone_to_owned()?))?;
     let classifier: &mut SchedClassifier = program(&mut object, CLASSIFIER)?;
-    let classifier = loaded(CLASSIFIER, classifier.load(), |()| {
+    let classifier = loaded(CLASSIFIER, patiently(|| classifier.load()), |()| {
         Ok(classifier.fd()?.as_fd().try_clone_to_owned()?)
     })?;
     let (xdp, classifier) = (settle(XDP, xdp, pins)?, settle(CLASSIFIER, classifier, pins)?);
@@ -155,6 +155,22 @@ pub fn load(mut pins: Option<&mut Pins>) -> Result<Loaded, LoadError> {
     let events = Records::new(ring(&mut object, "EVENTS")?)?;
     let samples = Records::new(ring(&mut object, "SAMPLES")?)?;
     Ok(Loaded { maps, events, samples, xdp, classifier, object })
+}
+
+/// How often a program is handed to the kernel: libbpf's `PROG_LOAD_ATTEMPTS`.
+const LOADS: u32 = 5;
+
+/// Loads a program again where a signal has come in the meantime: the verifier gives up then, with EAGAIN (commit
+/// c3494801cd17).
+fn patiently(mut load: impl FnMut() -> Result<(), ProgramError>) -> Result<(), ProgramError> {
+    for _ in 1..LOADS {
+        match load() {
+            Err(ProgramError::LoadError { io_error, .. })
+                if io_error.raw_os_error() == Some(libc::EAGAIN) => {}
+            result => return result,
+        }
+    }
+    load()
 }
 
 /// Decides between the program that was loaded just now and those that are pinned: where one of these is the

@@ -11,8 +11,8 @@ use aya::{
 use netmon_common::{
     Mac,
     abi::{
-        Binding, BindingKey, Count, Ledger, MacHolder, MacKey, NO_PORT, PortCounters, PortPolicy,
-        PortState, Reserved, RingCount,
+        Binding, BindingKey, Count, Group, GroupKey, Ledger, MacHolder, MacKey, NO_PORT,
+        PortCounters, PortPolicy, PortState, Reserved, RingCount,
     },
 };
 use zerocopy::{FromBytes, FromZeros as _};
@@ -25,6 +25,8 @@ const STATE: usize = size_of::<PortState>();
 const KEY: usize = size_of::<BindingKey>();
 const BINDING: usize = size_of::<Binding>();
 const COUNTERS: usize = size_of::<PortCounters>();
+const GROUP_KEY: usize = size_of::<GroupKey>();
+const GROUP: usize = size_of::<Group>();
 const RESERVED: usize = size_of::<Reserved>();
 const MAC: usize = size_of::<MacKey>();
 const MAC_HOLDER: usize = size_of::<MacHolder>();
@@ -37,6 +39,7 @@ pub struct Maps {
     bindings: HashMap<MapData, [u8; KEY], [u8; BINDING]>,
     reserved: HashMap<MapData, [u8; KEY], [u8; RESERVED]>,
     macs: HashMap<MapData, [u8; MAC], [u8; MAC_HOLDER]>,
+    groups: HashMap<MapData, [u8; GROUP_KEY], [u8; GROUP]>,
     counters: PerCpuHashMap<MapData, u32, [u8; COUNTERS]>,
     ring: PerCpuArray<MapData, [u8; RING]>,
     processors: usize,
@@ -98,6 +101,7 @@ impl Maps {
             bindings: take(object, "BINDINGS")?,
             reserved: take(object, "RESERVED")?,
             macs: take(object, "MACS")?,
+            groups: take(object, "GROUPS")?,
             counters: take(object, "COUNTERS")?,
             ring: take(object, "RING")?,
             processors,
@@ -258,6 +262,21 @@ impl Maps {
     pub fn macs(&self) -> Result<Vec<(MacKey, MacHolder)>, MapsError> {
         let rows = self.macs.iter().map(|row| row.map(|(key, held)| (value(key), value(held))));
         rows.collect::<Result<_, _>>().map_err(at("MACS"))
+    }
+
+    /// The multicast groups of all ports' guests.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's word on the iteration.
+    pub fn groups(&self) -> Result<Vec<(GroupKey, Group)>, MapsError> {
+        let rows = self.groups.iter().map(|row| row.map(|(key, group)| (value(key), value(group))));
+        rows.collect::<Result<_, _>>().map_err(at("GROUPS"))
+    }
+
+    /// Removes a group; whether it was there.
+    pub fn remove_group(&mut self, key: &GroupKey) -> bool {
+        self.groups.remove(zerocopy::transmute_ref!(key)).is_ok()
     }
 
     /// A port's counters, summed over the processors; `None` where there is no such port.

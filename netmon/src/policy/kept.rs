@@ -3,8 +3,8 @@
 use netmon_common::{
     Mac,
     abi::{
-        ALLOW_GUEST_PORTS, ALLOW_HOST_PORTS, ALLOW_TCP, ALLOW_UDP, Mode as JudgeMode, PortPolicy,
-        Rate,
+        ALLOW_DHCP_SERVER, ALLOW_GUEST_PORTS, ALLOW_HOST_PORTS, ALLOW_TCP, ALLOW_UDP,
+        Mode as JudgeMode, PortPolicy, Rate,
     },
     limits::PORT_LIST,
 };
@@ -42,6 +42,7 @@ impl Policy {
                 .collect(),
             host_ports: services(allowed(ALLOW_HOST_PORTS), &entry.host_ports),
             guest_ports: services(allowed(ALLOW_GUEST_PORTS), &entry.guest_ports),
+            dhcp_server: allowed(ALLOW_DHCP_SERVER),
         })
     }
 }

@@ -25,7 +25,7 @@ fn a_value_is_written_as_it_is_read() {
     for words in [
         "mode=observe profile=aurae mac=02:fc:00:00:00:01 quota=1 nd_rate=1 sample_rate=0",
         "quota=16 nd_rate=1000000 sample_rate=1000 protocols=none host_ports=none guest_ports=any",
-        "protocols=udp host_ports=22,80 guest_ports=1,65535",
+        "protocols=udp host_ports=22,80 guest_ports=1,65535 dhcp_server=true",
         "profile=open",
     ] {
         let policy = policy(words);
@@ -56,6 +56,7 @@ fn a_bad_value_is_refused_with_what_would_be_right() {
         ("host_ports", "0", "a number from 1 to 65535"),
         ("host_ports", "65536", "a number from 1 to 65535"),
         ("guest_ports", nine, "any, or up to 8 ports"),
+        ("dhcp_server", "yes", "true or false"),
         ("colour", "red", "one of mode, profile, mac"),
     ] {
         let refused = PolicyChange::default().set(key, text).expect_err(text).to_string();
@@ -131,7 +132,7 @@ fn what_was_ordered_is_read_back_from_the_kernels_form() {
     for words in [
         "mode=observe profile=aurae mac=02:fc:00:00:00:01 quota=1 nd_rate=1 sample_rate=0",
         "quota=16 nd_rate=1000000 sample_rate=1000 protocols=none host_ports=none guest_ports=any",
-        "protocols=udp host_ports=22,80 guest_ports=1,65535",
+        "protocols=udp host_ports=22,80 guest_ports=1,65535 dhcp_server=true",
         "profile=open mode=observe",
     ] {
         let policy = policy(words);

@@ -16,7 +16,7 @@ const ANY: &str = "any";
 const FIRST: &str = "first";
 
 /// The keys of a policy, in the order of the documentation.
-pub const KEYS: [&str; 9] = [
+pub const KEYS: [&str; 10] = [
     "mode",
     "profile",
     "mac",
@@ -26,6 +26,7 @@ pub const KEYS: [&str; 9] = [
     "protocols",
     "host_ports",
     "guest_ports",
+    "dhcp_server",
 ];
 
 /// What was written is no such value.
@@ -87,6 +88,7 @@ impl PolicyChange {
             "protocols" => self.protocols = Some(listed(text, str::parse)?),
             "host_ports" => self.host_ports = Some(services(text)?),
             "guest_ports" => self.guest_ports = Some(services(text)?),
+            "dhcp_server" => self.dhcp_server = Some(truth(text)?),
             _ => return Err(Refused::new(format!("one of {}", KEYS.join(", ")), key)),
         }
         Ok(())
@@ -115,6 +117,7 @@ impl Policy {
             list(self.protocols.iter().map(|one| one.name().to_owned()).collect()),
             services(&self.host_ports),
             services(&self.guest_ports),
+            self.dhcp_server.to_string(),
         ]
     }
 }
@@ -133,6 +136,10 @@ fn number(text: &str, range: RangeInclusive<u32>) -> Result<u32, Refused> {
     text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
         Refused::new(format!("a number from {} to {}", range.start(), range.end()), text)
     })
+}
+
+fn truth(text: &str) -> Result<bool, Refused> {
+    text.parse().map_err(|_| Refused::new("true or false", text))
 }
 
 /// Words with commas between, or `none`.

@@ -147,6 +147,7 @@ mod tests {
     fn another_policy_leaves_the_port_its_guest() {
         let port = PortPolicy {
             released: 3,
+            groups_released: 4,
             link: 7,
             epoch: 2,
             host_mac: [1; 6],
@@ -157,6 +158,7 @@ mod tests {
         for asked in [Policy::default(), Policy::default().with(&observe)] {
             let entry = entry(&asked, &port, false);
             assert_eq!((entry.released, entry.link, entry.epoch), (3, 7, 2));
+            assert_eq!(entry.groups_released, 4);
             assert_eq!((entry.host_mac, entry.link_mac), ([1; 6], [2; 6]));
             assert_eq!((entry.mode, entry.quota), (asked.entry().mode, asked.quota));
         }

@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 use super::Choices;
 use crate::frame::{
     self, ALL_NODES, ALL_ROUTERS, Frame, GLOBAL, GUEST, GUEST_MAC, HOST, HOST_MAC, LISTENERS,
-    OTHER_MAC, solicited_node,
+    OTHER_MAC, SECOND, solicited_node,
 };
 
 const OTHER: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 3);
@@ -13,7 +13,7 @@ const OTHER: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 3);
 pub(super) fn any(choices: &mut Choices<'_>) -> Frame {
     let own = choices.pick(&[GUEST, GUEST, OTHER]);
     let to = choices.pick(&[HOST, HOST, ALL_NODES, OTHER]);
-    let frame = match choices.below(15) {
+    let frame = match choices.below(22) {
         0 => frame::dad(own),
         1 => frame::solicitation(to, &options(choices)),
         2 => frame::solicitation(own, &options(choices)).with(|f| f.source = Ipv6Addr::UNSPECIFIED),
@@ -25,6 +25,15 @@ pub(super) fn any(choices: &mut Choices<'_>) -> Frame {
             .with(|f| f.payload[0] = choices.pick(&[130, 131, 132, 143, 128])),
         8 => frame::echo(to),
         9 => frame::icmp(to, choices.pick(&[0, 1, 2, 3, 4, 5, 127, 129, 138, 144]), &[0; 12]),
+        14 | 15 => report(choices),
+        16 | 17 => error(choices),
+        18 => frame::dhcp(dhcp_port(choices), dhcp_port(choices)),
+        // For another of the guest's own addresses, or for none of them.
+        19 | 20 => {
+            let target = choices.pick(&[SECOND, SECOND, OTHER]);
+            let flags = choices.byte();
+            frame::advertisement(target).with(|f| (f.source, f.payload[4]) = (GUEST, flags))
+        }
         10 | 11 => {
             let segment = frame::tcp(port(choices), choices.byte());
             segment.with(|f| ports(choices, f))
@@ -37,6 +46,47 @@ pub(super) fn any(choices: &mut Choices<'_>) -> Frame {
         return frame.with(|f| f.source = choices.pick(&[Ipv6Addr::UNSPECIFIED, OTHER, HOST]));
     }
     frame
+}
+
+/// A report whose records are right, or nearly.
+fn report(choices: &mut Choices<'_>) -> Frame {
+    let groups = [solicited_node(GUEST), ALL_ROUTERS, LISTENERS, SECOND];
+    if choices.one_in(3) {
+        let group = if choices.one_in(3) { address(choices) } else { choices.pick(&groups) };
+        return frame::listener_v1(choices.pick(&[131, 132]), group);
+    }
+    let number = choices.pick(&[0, 1, 1, 2, 3, 31, 32, 33]);
+    let records: Vec<_> = (0..number)
+        .map(|_| {
+            let odd = choices.below(64);
+            let group = match odd {
+                0 => address(choices),
+                1..4 => Ipv6Addr::new(0xff05, 0, 0, 0, 0, 0, 0, 2),
+                _ => groups[odd % 3],
+            };
+            (1 + (odd % 6) as u8, u8::from(odd == 7), u16::from(odd == 8), group)
+        })
+        .collect();
+    frame::records(&records).with(|f| {
+        if choices.one_in(6) {
+            f.payload[7] = f.payload[7].wrapping_add(choices.pick(&[1, 255]));
+        }
+    })
+}
+
+/// An error about a packet of the host's, or nearly.
+fn error(choices: &mut Choices<'_>) -> Frame {
+    let asker = if choices.one_in(3) { address(choices) } else { HOST };
+    let asked = if choices.one_in(3) { address(choices) } else { GUEST };
+    frame::error(choices.pick(&[1, 2, 3, 4]), asker, asked).with(|f| {
+        if choices.one_in(6) {
+            f.payload.truncate(choices.below(60));
+        }
+    })
+}
+
+fn dhcp_port(choices: &mut Choices<'_>) -> u16 {
+    choices.pick(&[546, 547, 547, 0xc000])
 }
 
 fn append(frame: &mut Frame, options: Vec<u8>) {

@@ -13,9 +13,10 @@ use crate::{
     agree::agreed,
     case::Case,
     frame::{
-        ALL_NODES, Frame, GUEST, GUEST_MAC, HOST, advertisement, dad, echo, icmp, listener_report,
-        mac_option, nonce, redirect, router_advertisement, router_solicitation, solicitation,
-        solicited_advertisement, tcp, udp,
+        ALL_NODES, Frame, GUEST, GUEST_MAC, HOST, advertisement, dad, dhcp, echo, icmp,
+        listener_report, listener_v1, mac_option, nonce, port_unreachable, records, redirect,
+        router_advertisement, router_solicitation, solicitation, solicited_advertisement,
+        solicited_node, tcp, udp,
     },
 };
 
@@ -31,6 +32,10 @@ fn messages() -> Vec<Frame> {
         listener_report(),
         echo(ALL_NODES),
         icmp(HOST, 2, &[0, 0, 5, 0]),
+        port_unreachable(),
+        listener_v1(131, solicited_node(GUEST)),
+        records(&[(2, 0, 0, solicited_node(GUEST)); 3]),
+        dhcp(546, 547),
         tcp(8080, 0x02),
         tcp(8080, 0x10).with(|f| f.payload[12] = 0x60).with(|f| f.payload.extend([1; 4])),
         udp(53),
@@ -66,7 +71,8 @@ fn transport_is_read_as_written() {
         let expected = Upper::Tcp { source: 0xc000, destination: 8080, opens };
         assert_eq!(read(&tcp(8080, flags)).upper, Ok(expected));
     }
-    assert_eq!(read(&udp(53)).upper, Ok(Upper::Udp { destination: 53 }));
+    let expected = Upper::Udp { source: 0xc000, destination: 53 };
+    assert_eq!(read(&udp(53)).upper, Ok(expected));
 }
 
 #[test]
@@ -80,7 +86,7 @@ fn discovery_is_read_as_written() {
         });
         let Ok(Upper::Nd(nd)) = read(&frame).upper else { panic!("{frame:?}") };
         assert_eq!((nd.kind, nd.code), (frame.payload[0], flags));
-        assert_eq!((nd.router, nd.solicited), (flags & 0x80 != 0, flags & 0x40 != 0));
+        assert_eq!(nd.solicited, flags & 0x40 != 0);
         assert_eq!(nd.target.octets(), frame.payload[8..24]);
         let options =
             nd.options.map(|options| (options.source_mac, options.foreign_mac, options.checksum));
@@ -130,4 +136,19 @@ fn any_type_behind_any_header() {
             listener_report().with(|f| f.extension = Some((kind, vec![58, 0, 5, 2, 0, 0, 1, 0])));
         check(&behind.bytes());
     }
+}
+
+/// Six octets of options, each one of those that matter: padding of either kind and any length, Router Alert of any value
+/// and length, and an unknown one.
+#[test]
+fn any_padding_around_a_router_alert() {
+    const OCTETS: [u8; 6] = [0, 1, 2, 3, 5, 0xc2];
+    let mut passed = 0;
+    for number in 0..OCTETS.len().pow(6) {
+        let options = (0..6).map(|place| OCTETS[number / OCTETS.len().pow(place) % OCTETS.len()]);
+        let header = [58, 0].into_iter().chain(options).collect();
+        let bytes = listener_report().with(|f| f.extension = Some((0, header))).bytes();
+        passed += usize::from(agreed(&Case::of(Direction::Ingress, bytes)).is_ok());
+    }
+    assert_eq!(passed, 5, "Pad1 twice or PadN of none on one side, or Pad1 on both");
 }

@@ -146,6 +146,30 @@ impl<'a> Message<'a> {
         matches!(self.kind(), Some(135 | 136)).then(|| octets.into())
     }
 
+    /// Source and destination of the packet that an error is about; `None` where its header is not whole.
+    pub(super) fn invoking(&self) -> Option<(Ipv6Addr, Ipv6Addr)> {
+        let ipv6 = Ipv6HeaderSlice::from_slice(self.bytes.get(8..)?).ok()?;
+        Some((ipv6.source_addr(), ipv6.destination_addr()))
+    }
+
+    /// The groups that a report names; `None` where it is not whole, has over 32 records, or one with sources or
+    /// auxiliary data.
+    pub(super) fn groups(&self) -> Option<Vec<Ipv6Addr>> {
+        if self.kind() != Some(143) {
+            let octets: [u8; 16] = self.bytes.get(8..24)?.try_into().ok()?;
+            return Some(vec![octets.into()]);
+        }
+        let number = u16::from_be_bytes(self.bytes.get(6..8)?.try_into().ok()?);
+        let records = self.bytes.get(8..)?.chunks_exact(20).take(number.into());
+        let groups: Option<Vec<Ipv6Addr>> = records
+            .map(|record| {
+                let octets: [u8; 16] = record.get(4..)?.try_into().ok()?;
+                (record.get(1..4)? == [0; 3]).then(|| octets.into())
+            })
+            .collect();
+        groups.filter(|groups| groups.len() == usize::from(number) && number <= 32)
+    }
+
     /// The options, each with its type and length; `None` where they are none.
     pub(super) fn options(&self) -> Option<Vec<&'a [u8]>> {
         let mut options = Vec::new();

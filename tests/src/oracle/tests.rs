@@ -73,7 +73,6 @@ fn option(change: impl Fn(&mut NdOptions)) -> impl Fn(&mut Frame) {
 fn a_planted_fault_is_found() {
     assert!(is_found(|frame| frame.hop_limit = 255), "any hop limit");
     assert!(is_found(nd(|nd| nd.code = 0)), "any code");
-    assert!(is_found(nd(|nd| nd.router = false)), "any router");
     assert!(is_found(nd(|nd| nd.solicited = false)), "any solicited");
     assert!(is_found(nd(|nd| nd.options = Ok(nd.options.unwrap_or_default()))), "any options");
     assert!(is_found(option(|options| options.checksum = true)), "any checksum");
@@ -85,6 +84,18 @@ fn a_planted_fault_is_found() {
         }
     };
     assert!(is_found(answers), "any SYN");
+    let server = |frame: &mut Frame| {
+        if let Ok(Upper::Udp { source, .. }) = &mut frame.upper {
+            *source = 1;
+        }
+    };
+    assert!(is_found(server), "any source port");
+    let error = |frame: &mut Frame| {
+        if let Ok(Upper::Error(Ok(embedded))) = &mut frame.upper {
+            embedded.is_to_sender = true;
+        }
+    };
+    assert!(is_found(error), "an error about another's packet");
     assert!(!is_found(|_| ()), "no fault");
 }
 

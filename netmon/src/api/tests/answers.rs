@@ -91,6 +91,7 @@ async fn a_policy_is_changed_by_what_is_set_and_by_nothing_that_is_wrong() {
         nd_rate: Some(100),
         sample_rate: Some(10),
         guest_ports: Some(v0::Services { any: true, ports: vec![] }),
+        dhcp_server: Some(false),
         ..change
     };
     assert_eq!(port.policy, Some(all));

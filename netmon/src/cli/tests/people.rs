@@ -82,6 +82,7 @@ fn a_policy_is_shown_as_it_is_written() {
             "protocols    tcp,udp",
             "host_ports   any",
             "guest_ports  any",
+            "dhcp_server  false",
         ]
     );
 }

@@ -55,7 +55,7 @@ fn a_policy_is_this_json() {
         concat!(
             r#"{"tap":"tap0","mode":"enforce","profile":"link-local","mac":"first","quota":8,"#,
             r#""nd_rate":100,"sample_rate":10,"protocols":["tcp","udp"],"host_ports":"any","#,
-            r#""guest_ports":[8080]}"#
+            r#""guest_ports":[8080],"dhcp_server":false}"#
         )
     );
 }

@@ -11,15 +11,15 @@ use anyhow::Context as _;
 use netmon_common::{
     Kind, Reason,
     abi::{
-        ALLOW_HOST_PORTS, BindingKey, Direction, Event, Holder, Mode, News, PortPolicy, Reserved,
-        State,
+        ALLOW_HOST_PORTS, Binding, BindingKey, Direction, Event, Holder, Mode, News, PortPolicy,
+        Reserved, State,
     },
     outcome::Outcome,
 };
 use netmon_tests::{
     agree::{Verdict, agreed, disagree},
     case::{Case, kept},
-    frame::{ALL_NODES, Frame, OTHER_MAC, echo},
+    frame::{ALL_NODES, Frame, OTHER_MAC, SECOND, echo},
     generate,
 };
 
@@ -36,6 +36,9 @@ const LONGEST: usize = 3_400;
 
 /// A change of a policy on its way to the programs.
 type Fault = fn(&mut PortPolicy);
+
+/// The guest's other address, on a link of its own.
+const SECOND_KEY: BindingKey = BindingKey::new(PORT, SECOND.octets());
 
 /// What an event tells: address, state, kind of frame, MAC.
 type Told = ([u8; 16], u8, u8, [u8; 6]);
@@ -120,9 +123,16 @@ impl Differential {
     /// The next guest of the port, under the case's policy, with the case's first MAC. Rates that are zero are
     /// no limit: budgets have tests of their own.
     fn new_guest(&mut self, case: &Case) {
-        let PortPolicy { epoch, released, .. } = self.programs.policy;
+        let PortPolicy { epoch, released, groups_released, .. } = self.programs.policy;
         let epoch = epoch.wrapping_add(1);
-        let mut entry = PortPolicy { link: PORT, quota: QUOTA, epoch, released, ..case.policy };
+        let mut entry = PortPolicy {
+            link: PORT,
+            quota: QUOTA,
+            epoch,
+            released,
+            groups_released,
+            ..case.policy
+        };
         if case.first_mac != [0; 6] {
             // By an address that no case has. It is taken out of the table at once, but counts as held until the case
             // is over: a MAC is pinned by what it holds.
@@ -138,14 +148,39 @@ impl Differential {
             assert!(self.programs.loaded.maps.remove_binding(&key), "{case}");
             self.told.push((key.address, State::Valid.number(), Kind::Echo.number(), mac));
         }
+        self.forget_groups();
+        entry.groups_released = self.programs.policy.groups_released;
         (self.fault)(&mut entry);
         self.programs.set_policy(|policy| *policy = entry);
+        if case.second_mac != [0; 6] {
+            let (mac, state) = (case.second_mac, State::Valid.number());
+            let held = Binding { port: PORT, epoch, mac, state, ..Binding::default() };
+            self.programs.loaded.maps.insert_binding(&SECOND_KEY, &held).expect("a place");
+        }
+    }
+
+    /// Takes the port's groups out of their table.
+    fn forget_groups(&mut self) -> usize {
+        let maps = &mut self.programs.loaded.maps;
+        let rows = maps.groups().expect("the groups");
+        rows.iter().for_each(|(key, _)| assert!(maps.remove_group(key), "{key:?}"));
+        self.programs.policy.groups_released += rows.len() as u64;
+        rows.len()
     }
 
     /// Exactly the claim is in the tables; it is taken out again.
     fn remembered(&mut self, case: &Case, verdict: &Verdict) -> Result<(), String> {
+        let is_report = matches!(verdict, Ok((Kind::MulticastListener, _)));
         let claimed = verdict.ok().and_then(|(kind, claim)| Some((kind, claim?)));
+        let groups = self.forget_groups();
         let maps = &mut self.programs.loaded.maps;
+        let is_held = case.second_mac != [0; 6];
+        if maps.remove_binding(&SECOND_KEY) != is_held {
+            return Err(format!("{SECOND} is held: {}", !is_held));
+        }
+        if groups > 0 && (!is_report || case.direction == Direction::Egress) {
+            return Err(format!("{groups} groups of what is no report"));
+        }
         let mut expected = Vec::new();
         if let Some((kind, claim)) = claimed {
             let key = BindingKey::new(PORT, claim.address.octets());

@@ -5,9 +5,10 @@ use std::net::Ipv6Addr;
 use netmon_common::{Kind, Reason, abi::Direction};
 use netmon_tests::{
     frame::{
-        ALL_NODES, Frame, GLOBAL, GUEST, GUEST_MAC, HOST, HOST_MAC, advertisement, dad, echo,
-        ethernet, frame, icmp, listener_report, mac_option, nonce, redirect, router_advertisement,
-        router_alert, router_solicitation, solicitation, solicited_advertisement, tcp, udp,
+        ALL_NODES, ALL_ROUTERS, Frame, GLOBAL, GUEST, GUEST_MAC, HOST, HOST_MAC, advertisement,
+        dad, dhcp, echo, error, ethernet, frame, icmp, listener_report, listener_v1, mac_option,
+        nonce, port_unreachable, records, redirect, router_advertisement, router_alert,
+        router_solicitation, solicitation, solicited_advertisement, solicited_node, tcp, udp,
     },
     pcap,
 };
@@ -94,7 +95,27 @@ fn what_a_guest_needs_passes() {
         ),
         ("echo", echo(HOST), Kind::Echo),
         ("echo to all nodes", echo(ALL_NODES), Kind::Echo),
-        ("packet too big", icmp(HOST, 2, &[0, 0, 5, 0]), Kind::IcmpError),
+        ("port unreachable", port_unreachable(), Kind::IcmpError),
+        ("packet too big", error(2, HOST, GUEST), Kind::IcmpError),
+        (
+            "an error about a header alone",
+            error(3, HOST, GUEST).with(|f| f.payload.truncate(48)),
+            Kind::IcmpError,
+        ),
+        ("DHCPv6 of a client", dhcp(546, 547), Kind::Udp),
+        ("MLDv1 report", listener_v1(131, solicited_node(GUEST)), Kind::MulticastListener),
+        ("MLDv1 Done", listener_v1(132, solicited_node(GUEST)), Kind::MulticastListener),
+        ("32 records", records(&[(4, 0, 0, solicited_node(GUEST)); 32]), Kind::MulticastListener),
+        (
+            "the routers of the site, as Linux with forwarding has them",
+            records(&[(4, 0, 0, ALL_ROUTERS), (4, 0, 0, address("ff05::2"))]),
+            Kind::MulticastListener,
+        ),
+        (
+            "the router flag",
+            advertisement(GUEST).with(|f| f.payload[4] |= 0x80),
+            Kind::NeighborAdvertisement,
+        ),
         ("TCP", tcp(8080, 0x02), Kind::Tcp),
         ("UDP", udp(53), Kind::Udp),
         ("padding behind the payload", tcp(8080, 0x02).with(|f| f.trailer = vec![0; 6]), Kind::Tcp),
@@ -142,6 +163,7 @@ fn ethernet_layer() {
         (0x0806, Reason::Arp),
         (0x88cc, Reason::Ethertype),
         (0x888e, Reason::Ethertype),
+        (0x8035, Reason::Rarp),
     ];
     let raw = raw.map(|(ethertype, reason)| ("raw", ethernet(ethertype), Err(reason)));
     check(Direction::Ingress, raw.to_vec());
@@ -298,7 +320,44 @@ fn extension_headers() {
 
 #[test]
 fn icmpv6() {
+    let group = solicited_node(GUEST);
+    let (global, many) = (address("ff0e::1"), [(4, 0, 0, group); 33]);
     drops(vec![
+        ("an error about a flow elsewhere", error(1, GLOBAL, GLOBAL), Reason::IcmpError),
+        ("… of the host's to elsewhere", error(1, HOST, GLOBAL), Reason::IcmpError),
+        ("… to another guest", error(2, HOST, address("fe80::3")), Reason::IcmpError),
+        ("… to a group", error(4, HOST, ALL_NODES), Reason::IcmpError),
+        (
+            "an error to a group",
+            error(1, ALL_NODES, GUEST).with(|f| f.destination = ALL_NODES),
+            Reason::IcmpError,
+        ),
+        (
+            "half a header in an error",
+            port_unreachable().with(|f| f.payload.truncate(47)),
+            Reason::IcmpError,
+        ),
+        ("IPv4 in an error", port_unreachable().with(|f| f.payload[8] = 0x45), Reason::IcmpError),
+        ("an answer to a client", dhcp(547, 546), Reason::DhcpServer),
+        ("… from any port", dhcp(0xc000, 546), Reason::DhcpServer),
+        ("a relay's message", dhcp(547, 547), Reason::DhcpServer),
+        ("a global group", records(&[(4, 0, 0, group), (4, 0, 0, global)]), Reason::MldRecord),
+        ("an interface's group", listener_v1(131, address("ff01::2")), Reason::MldRecord),
+        ("no group", listener_v1(131, HOST), Reason::MldRecord),
+        ("leaves a global group", listener_v1(132, global), Reason::MldRecord),
+        (
+            "MLDv1 cut short",
+            listener_v1(131, group).with(|f| f.payload.truncate(23)),
+            Reason::MldRecord,
+        ),
+        (
+            "a record cut short",
+            records(&[(4, 0, 0, group)]).with(|f| f.payload.truncate(27)),
+            Reason::MldRecord,
+        ),
+        ("a source", records(&[(4, 0, 1, group)]), Reason::MldRecord),
+        ("auxiliary data", records(&[(4, 1, 0, group)]), Reason::MldRecord),
+        ("33 records", records(&many), Reason::MldRecord),
         ("router advertisement", router_advertisement(), Reason::RouterAdvertisement),
         (
             "router advertisement, one byte of it",

@@ -52,7 +52,13 @@ impl Model {
     fn judge(&mut self, frame: Vec<u8>, mac: [u8; 6], policy: &PortPolicy) -> Result<Kind, Reason> {
         // A MAC is pinned by what is held.
         let first_mac = if self.own() == 0 { [0; 6] } else { self.mac };
-        let case = Case { direction: Direction::Ingress, policy: *policy, first_mac, frame };
+        let case = Case {
+            direction: Direction::Ingress,
+            policy: *policy,
+            first_mac,
+            second_mac: [0; 6],
+            frame,
+        };
         let (kind, claim) = oracle::verdict(&case)?;
         let Some(claim) = claim else { return self.pay(kind, policy) };
         let state = if claim.is_valid { State::Valid } else { State::Tentative };
