@@ -114,8 +114,7 @@ pub fn egress(frame: &Frame, is_forwarded: bool) -> Result<Pass, Reason> {
 #[inline(always)]
 pub fn advertised(frame: &Frame) -> Option<Address> {
     match frame.upper {
-        Ok(Upper::Nd(nd)) => (nd.kind == icmp::NEIGHBOR_ADVERTISEMENT
-            && nd.target != frame.source)
+        Ok(Upper::Nd(nd)) => (nd.kind == icmp::NEIGHBOR_ADVERTISEMENT && nd.target != frame.source)
             .then_some(nd.target),
         _ => None,
     }
@@ -213,7 +212,8 @@ fn listener(frame: &Frame, message: &Listener) -> Result<Report, Reason> {
 /// though RFC 4443 section 2.4 (e.3) would allow it for two errors: nothing on a link needs that.
 #[inline(always)]
 fn error(frame: &Frame, embedded: &Embedded) -> Result<Kind, Reason> {
-    let is_answer = frame.destination.is_link_local() && embedded.is_receivers && embedded.is_to_sender;
+    let is_answer =
+        frame.destination.is_link_local() && embedded.is_receivers && embedded.is_to_sender;
     if is_answer { Ok(Kind::IcmpError) } else { Err(Reason::IcmpError) }
 }
 

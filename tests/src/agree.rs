@@ -30,7 +30,9 @@ pub fn judged(case: &Case, doctor: impl Fn(&mut Frame)) -> Verdict {
         Direction::Ingress => judge::ingress(&frame, &port)?,
         Direction::Egress => judge::egress(&frame, false)?,
     };
-    if let Some(address) = judge::advertised(&frame).filter(|_| case.direction == Direction::Ingress) {
+    if let Some(address) =
+        judge::advertised(&frame).filter(|_| case.direction == Direction::Ingress)
+    {
         let claimant = Claimant { port: 1, epoch: 0, mac: frame.source_mac };
         let is_held = address == SECOND.into() && case.second_mac != [0; 6];
         let held = Binding { port: 1, mac: case.second_mac, state: 2, ..Binding::default() };

@@ -118,10 +118,8 @@ pub(super) fn behind_router_alert<B: Bytes + ?Sized>(
             | [0, 5, 2, 0, 0, 0]
     );
     let is_alert = router_alert && header.length == 0 && header.next_header == NEXT_HEADER_ICMPV6;
-    let is_mld = matches!(
-        kind,
-        icmp::LISTENER_QUERY..=icmp::LISTENER_DONE | icmp::LISTENER_REPORT_V2
-    );
+    let is_mld =
+        matches!(kind, icmp::LISTENER_QUERY..=icmp::LISTENER_DONE | icmp::LISTENER_REPORT_V2);
     let before = size_of::<HopByHopHeader>();
     if !is_alert || !is_mld || length <= before {
         return Err(Reason::ExtensionHeader);

@@ -1,8 +1,6 @@
 //! A frame as TC has it.
 
-use aya_ebpf::{
-    bindings::__sk_buff, helpers::generated::bpf_skb_load_bytes, programs::TcContext,
-};
+use aya_ebpf::{bindings::__sk_buff, helpers::generated::bpf_skb_load_bytes, programs::TcContext};
 use netmon_common::{
     Reason,
     abi::{Direction, Sample},

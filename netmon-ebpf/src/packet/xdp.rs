@@ -2,9 +2,7 @@
 
 use core::arch::asm;
 
-use aya_ebpf::{
-    bindings::xdp_md, helpers::generated::bpf_xdp_get_buff_len, programs::XdpContext,
-};
+use aya_ebpf::{bindings::xdp_md, helpers::generated::bpf_xdp_get_buff_len, programs::XdpContext};
 use netmon_common::{
     Reason,
     abi::{Direction, Sample},

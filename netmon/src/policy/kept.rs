@@ -3,8 +3,8 @@
 use netmon_common::{
     Mac,
     abi::{
-        ALLOW_DHCP_SERVER, ALLOW_GUEST_PORTS, ALLOW_HOST_PORTS, ALLOW_TCP, ALLOW_UDP, Mode as JudgeMode, PortPolicy,
-        Rate,
+        ALLOW_DHCP_SERVER, ALLOW_GUEST_PORTS, ALLOW_HOST_PORTS, ALLOW_TCP, ALLOW_UDP,
+        Mode as JudgeMode, PortPolicy, Rate,
     },
     limits::PORT_LIST,
 };

@@ -38,9 +38,10 @@ impl Ports {
         for (key, group) in rows {
             if is_over(&group, self.guest(&key), now) && self.maps.remove_group(&key) {
                 // What a former port with this index has reported was not counted as this one's.
-                let is_counted = self.ports.get(&key.port).is_some_and(|port| {
-                    Moment::from_nanos(group.last_seen) >= port.born
-                });
+                let is_counted = self
+                    .ports
+                    .get(&key.port)
+                    .is_some_and(|port| Moment::from_nanos(group.last_seen) >= port.born);
                 *removed.entry(key.port).or_default() += u64::from(is_counted);
             }
         }

@@ -28,8 +28,9 @@ pub(super) fn off(choices: &mut Choices<'_>, frame: &mut Frame) {
             frame.tags = tags[..4 * choices.below(4)].to_vec();
         }
         3 => {
-            let known =
-                [0x0800, 0x0806, 0x8035, 0x8100, 0x05ff, 0x0600, 0x0004, 60, 0x888e, 0x88cc, 0x8864];
+            let known = [
+                0x0800, 0x0806, 0x8035, 0x8100, 0x05ff, 0x0600, 0x0004, 60, 0x888e, 0x88cc, 0x8864,
+            ];
             frame.ethertype = if choices.one_in(4) { choices.word() } else { choices.pick(&known) };
         }
         4 => frame.version = choices.pick(&[0, 4, 5, 7, 15]),

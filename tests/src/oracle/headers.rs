@@ -14,8 +14,9 @@ use crate::{
     case::Case,
     frame::{
         ALL_NODES, Frame, GUEST, GUEST_MAC, HOST, advertisement, dad, dhcp, echo, icmp,
-        listener_report, listener_v1, mac_option, nonce, port_unreachable, records, redirect, router_advertisement, router_solicitation, solicitation,
-        solicited_advertisement, solicited_node, tcp, udp,
+        listener_report, listener_v1, mac_option, nonce, port_unreachable, records, redirect,
+        router_advertisement, router_solicitation, solicitation, solicited_advertisement,
+        solicited_node, tcp, udp,
     },
 };
 

@@ -5,10 +5,10 @@ use std::net::Ipv6Addr;
 use netmon_common::{Kind, Reason, abi::Direction};
 use netmon_tests::{
     frame::{
-        ALL_NODES, ALL_ROUTERS, Frame, GLOBAL, GUEST, GUEST_MAC, HOST, HOST_MAC, advertisement, dad,
-        dhcp, echo, error, ethernet, frame, icmp, listener_report, listener_v1, mac_option, nonce,
-        port_unreachable, records, solicited_node, redirect, router_advertisement,
-        router_alert, router_solicitation, solicitation, solicited_advertisement, tcp, udp,
+        ALL_NODES, ALL_ROUTERS, Frame, GLOBAL, GUEST, GUEST_MAC, HOST, HOST_MAC, advertisement,
+        dad, dhcp, echo, error, ethernet, frame, icmp, listener_report, listener_v1, mac_option,
+        nonce, port_unreachable, records, redirect, router_advertisement, router_alert,
+        router_solicitation, solicitation, solicited_advertisement, solicited_node, tcp, udp,
     },
     pcap,
 };
@@ -97,7 +97,11 @@ fn what_a_guest_needs_passes() {
         ("echo to all nodes", echo(ALL_NODES), Kind::Echo),
         ("port unreachable", port_unreachable(), Kind::IcmpError),
         ("packet too big", error(2, HOST, GUEST), Kind::IcmpError),
-        ("an error about a header alone", error(3, HOST, GUEST).with(|f| f.payload.truncate(48)), Kind::IcmpError),
+        (
+            "an error about a header alone",
+            error(3, HOST, GUEST).with(|f| f.payload.truncate(48)),
+            Kind::IcmpError,
+        ),
         ("DHCPv6 of a client", dhcp(546, 547), Kind::Udp),
         ("MLDv1 report", listener_v1(131, solicited_node(GUEST)), Kind::MulticastListener),
         ("MLDv1 Done", listener_v1(132, solicited_node(GUEST)), Kind::MulticastListener),
@@ -333,18 +337,16 @@ fn icmpv6() {
             port_unreachable().with(|f| f.payload.truncate(47)),
             Reason::IcmpError,
         ),
-        (
-            "IPv4 in an error",
-            port_unreachable().with(|f| f.payload[8] = 0x45),
-            Reason::IcmpError,
-        ),
+        ("IPv4 in an error", port_unreachable().with(|f| f.payload[8] = 0x45), Reason::IcmpError),
         ("an answer to a client", dhcp(547, 546), Reason::DhcpServer),
         ("… from any port", dhcp(0xc000, 546), Reason::DhcpServer),
         ("a relay's message", dhcp(547, 547), Reason::DhcpServer),
         ("a global group", records(&[(4, 0, 0, group), (4, 0, 0, global)]), Reason::MldRecord),
-        ("an interface's group", listener_v1(131, address("ff01::2")), Reason::MldRecord),
-        ("no group", listener_v1(131, HOST), Reason::MldRecord),
         ("leaves a global group", listener_v1(132, global), Reason::MldRecord),
+        ("leaves what is no group", listener_v1(132, HOST), Reason::MldRecord),
+        ("an interface's group", listener_v1(132, address("ff01::2")), Reason::MldRecord),
+        ("a reserved scope", listener_v1(132, address("ff00::2")), Reason::MldRecord),
+        ("another group of the site", listener_v1(132, address("ff05::1:3")), Reason::MldRecord),
         (
             "MLDv1 cut short",
             listener_v1(131, group).with(|f| f.payload.truncate(23)),
