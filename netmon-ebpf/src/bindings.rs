@@ -116,9 +116,8 @@ fn is_reserved(key: &BindingKey) -> bool {
 
 #[inline(always)]
 fn budget(port: &Port, pass: &Pass) -> Result<(), Reason> {
-    match pass.kind {
-        Kind::IcmpError => port.take_error(),
-        kind if kind.is_discovery() => port.take_discovery(),
-        _ => Ok(()),
+    if pass.kind == Kind::IcmpError {
+        return port.take_error();
     }
+    if pass.kind.is_discovery() { port.take_discovery() } else { Ok(()) }
 }

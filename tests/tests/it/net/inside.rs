@@ -10,7 +10,8 @@ use std::{
 use netmon_tests::{
     daemon::Daemon,
     frame::{
-        ALL_NODES, GUEST, HOST, SECOND, advertisement, dad, dhcp, echo, error, ethernet, records,
+        ALL_NODES, GUEST, HOST, OTHER_MAC, SECOND, advertisement, dad, dhcp, echo, error, ethernet,
+        records,
     },
     guest::{Guest, INTERFACE, wait_for_dad},
     host::Host,
@@ -236,6 +237,26 @@ fn a_flood_of_groups_leaves_the_bridge_its_table() -> anyhow::Result<()> {
     assert!((30..=40).contains(&number), "{number} entries: {entries}");
     assert!(snoops(&host)?);
     Ok(())
+}
+
+/// What a former guest has listened to is not held against the next one.
+#[test]
+fn the_next_guest_has_all_places() -> anyhow::Result<()> {
+    let (host, tap) = snooping()?;
+    let daemon = Daemon::start(&host, "")?;
+    confined(&daemon, "tap0")?;
+    flood(&tap, 30)?;
+    assert!(drops(&daemon)?.iter().any(|row| row.contains("mld_groups")), "{:?}", drops(&daemon)?);
+    let said = daemon.netmon("policy tap0 --mac 02:fc:00:00:00:02")?;
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let all: Vec<_> =
+        (0..32).map(|number| (4, 0, 0, Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 9, number))).collect();
+    let report = records(&all).with(|f| f.source_mac = OTHER_MAC).bytes();
+    wait::until("a report of as many groups as a port may have", || {
+        let before = drops(&daemon)?;
+        tap.send(&report)?;
+        Ok((drops(&daemon)? == before).then_some(()))
+    })
 }
 
 #[test]
