@@ -235,8 +235,20 @@ pub fn dad(host: &Host, interface: &str) -> anyhow::Result<Vec<(Ipv6Addr, Dad)>>
 
 /// Whether `from` gets an answer from `to` on this interface.
 pub fn pings(from: &Host, to: Ipv6Addr, interface: &str) -> bool {
-    let target = format!("{to}%{interface}");
-    succeed(from.command("ping").args(["-6", "-c", "1", "-W", "5", &target])).is_ok()
+    pings_for(from, to, interface, 5)
+}
+
+/// … within so many seconds.
+pub fn pings_for(from: &Host, to: Ipv6Addr, interface: &str, seconds: u8) -> bool {
+    let (target, seconds) = (format!("{to}%{interface}"), seconds.to_string());
+    succeed(from.command("ping").args(["-6", "-c", "1", "-W", &seconds, &target])).is_ok()
+}
+
+/// … within a second, though it has to ask for `to` anew.
+pub fn reaches_anew(from: &Host, to: Ipv6Addr, interface: &str) -> bool {
+    // There may be no entry.
+    let _forgotten = from.ip(&format!("-6 neigh del {to} dev {interface}"));
+    pings_for(from, to, interface, 1)
 }
 
 /// Carries frames between the two TAPs until the pipe is closed.

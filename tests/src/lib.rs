@@ -12,6 +12,7 @@ pub mod guard;
 pub mod guest;
 pub mod host;
 pub mod lines;
+pub mod members;
 pub mod oracle;
 pub mod pcap;
 pub mod pins;
