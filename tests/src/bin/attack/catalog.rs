@@ -7,8 +7,10 @@ use anyhow::{Context as _, bail};
 pub(crate) enum Place {
     /// On a TAP of its own.
     Alone,
-    /// On a bridge with the other guest and the uplink to a router.
+    /// On a bridge with the other guest, a router, a container and the host's veth.
     Bridge,
+    /// There, too, and nothing has been heard of it before.
+    Silent,
 }
 
 /// What a host that nobody protects must suffer, or the attack proves nothing.
@@ -24,6 +26,16 @@ pub(crate) enum Effect {
     Neighbour,
     /// Its own new address is refused.
     Dad,
+    /// Its bridge takes another's MAC for the guest's.
+    Fdb,
+    /// Its bridge's table of groups overflows.
+    Mdb,
+    /// A flow of its own ends, or hears what nobody may tell it.
+    Flow,
+    /// The other guest is harmed.
+    Guest,
+    /// The other guest is made to answer. That is what it is to do, and with netmon it must still be reached.
+    Answers,
 }
 
 /// One attack.
@@ -68,6 +80,7 @@ fn attack(line: &str) -> anyhow::Result<Attack> {
         place: match place {
             "alone" => Place::Alone,
             "bridge" => Place::Bridge,
+            "silent" => Place::Silent,
             other => bail!("no such place: {other}"),
         },
         effect: match effect {
@@ -76,6 +89,11 @@ fn attack(line: &str) -> anyhow::Result<Attack> {
             "address" => Effect::Address,
             "neighbour" | "overflow" => Effect::Neighbour,
             "dad" => Effect::Dad,
+            "fdb" => Effect::Fdb,
+            "mdb" => Effect::Mdb,
+            "flow" => Effect::Flow,
+            "guest" => Effect::Guest,
+            "answers" => Effect::Answers,
             other => bail!("no such effect: {other}"),
         },
         command: field("command")?.to_owned(),
@@ -90,8 +108,13 @@ impl Attack {
     /// The number of test cases is none.
     pub(crate) fn commands(&self) -> anyhow::Result<Vec<Vec<String>>> {
         let words = |command: &str| command.split_whitespace().map(str::to_owned).collect();
-        if let Some(frame) = self.command.strip_prefix("scapy ") {
-            let script = format!("{SCAPY}sendp({frame}, iface='eth0', count=3, verbose=0)");
+        // Three times, or again and again.
+        let once = self.command.strip_prefix("scapy ").map(|frame| (frame, "count=3"));
+        let again = self.command.strip_prefix("scapy-on ");
+        if let Some((frame, how)) =
+            once.or_else(|| again.map(|frame| (frame, "loop=1, inter=0.004")))
+        {
+            let script = format!("{SCAPY}sendp({frame}, iface='eth0', {how}, verbose=0)");
             // Debian's: where its scapy is.
             return Ok(vec![["/usr/bin/python3", "-c", &script].map(str::to_owned).to_vec()]);
         }

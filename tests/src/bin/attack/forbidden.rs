@@ -1,7 +1,7 @@
 //! Which frames no guest may send: a second opinion, over etherparse and on purpose not over netmon's own
 //! parser and judge.
 
-use std::net::Ipv6Addr;
+use std::{net::Ipv6Addr, ops::RangeInclusive};
 
 use etherparse::{
     EtherType, Icmpv6Slice, LinkSlice, NetSlice, SlicedPacket, TransportSlice, ip_number,
@@ -16,15 +16,36 @@ const LISTENER_MESSAGES: [u8; 3] = [131, 132, 143];
 /// The further ICMPv6 that a host on a link needs: errors and echo.
 const ICMP: [u8; 6] = [1, 2, 3, 4, 128, 129];
 
-const ROUTER_FLAG: u8 = 0x80;
+/// The errors among them begin with what went wrong, and then have the packet about which they are
+/// (RFC 4443 section 3).
+const ERRORS: RangeInclusive<u8> = 1..=4;
+
+/// An MLDv2 report, and the bytes of a record with neither sources nor auxiliary data (RFC 3810 section 5.2).
+const REPORT_V2: u8 = 143;
+const RECORD: usize = 20;
+
+/// Where DHCPv6 clients listen, and servers and relays (RFC 8415 section 7.2).
+const DHCP_CLIENT: u16 = 546;
+const DHCP_SERVER: u16 = 547;
+
 const LINK_LAYER_ADDRESSES: [u8; 2] = [1, 2];
 
 /// What is known of the guest.
 #[derive(Clone, Debug)]
 pub(crate) struct Sender {
     pub(crate) mac: [u8; 6],
-    /// Addresses on its link that are somebody else's.
+    pub(crate) address: Ipv6Addr,
+    /// Addresses on its link that are somebody else's. It may ask for them, and learn that they are taken.
     pub(crate) of_others: Vec<Ipv6Addr>,
+    /// Addresses for which somebody else asks: whoever asks too says that nobody may have them (RFC 4862
+    /// section 5.4.3).
+    pub(crate) asked_for: Vec<Ipv6Addr>,
+}
+
+impl Sender {
+    fn is_anothers(&self, address: Ipv6Addr) -> bool {
+        self.of_others.contains(&address) || self.asked_for.contains(&address)
+    }
 }
 
 /// Why this frame must not have come through; `None`: it may.
@@ -49,7 +70,7 @@ fn judged(frame: &[u8], sender: &Sender) -> Result<(), &'static str> {
         ip.is_payload_fragmented() || ip.extensions().is_fragmenting_payload(),
         "is a fragment",
     )?;
-    refuse(sender.of_others.contains(&source), "has another's address")?;
+    refuse(sender.is_anothers(source), "has another's address")?;
     let listens = matches!(&packet.transport, Some(TransportSlice::Icmpv6(icmp))
         if LISTENER_MESSAGES.contains(&icmp.type_u8()));
     let extensions: Vec<_> = ip.extensions().clone().into_iter().collect();
@@ -57,19 +78,65 @@ fn judged(frame: &[u8], sender: &Sender) -> Result<(), &'static str> {
     let allowed = extensions.is_empty() || listens && extensions.len() == 1 && router_alert;
     refuse(!allowed, "has an extension header")?;
     match &packet.transport {
-        Some(TransportSlice::Tcp(_) | TransportSlice::Udp(_)) => {
+        Some(TransportSlice::Udp(udp)) => {
+            let (from, to) = (udp.source_port(), udp.destination_port());
+            refuse(to == DHCP_CLIENT || from == DHCP_SERVER, "is a DHCPv6 server's")?;
             refuse(source.is_unspecified(), "has no source")
         }
+        Some(TransportSlice::Tcp(_)) => refuse(source.is_unspecified(), "has no source"),
         Some(TransportSlice::Icmpv6(icmp)) if icmp.type_u8() >= ROUTER_SOLICITATION && !listens => {
             refuse(ip.header().hop_limit() != 255, "is ND with a hop limit below 255")?;
             neighbor_discovery(icmp, source, sender)
         }
         Some(TransportSlice::Icmpv6(icmp)) if listens || ICMP.contains(&icmp.type_u8()) => {
-            refuse(source.is_unspecified() && !listens, "has no source")
+            refuse(source.is_unspecified() && !listens, "has no source")?;
+            match icmp.type_u8() {
+                kind if ERRORS.contains(&kind) => error(icmp.slice(), destination, sender),
+                kind if listens => groups(kind, icmp.slice()),
+                _ => Ok(()),
+            }
         }
         Some(TransportSlice::Icmpv6(_)) => Err("is ICMPv6 of another kind"),
         _ => Err("has another upper layer"),
     }
+}
+
+/// An error is about a packet that the host has sent to this guest, and nobody else.
+fn error(message: &[u8], host: Ipv6Addr, sender: &Sender) -> Result<(), &'static str> {
+    let address = |at: usize| {
+        let bytes = message.get(at..at + 16).and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
+        bytes.map(Ipv6Addr::from)
+    };
+    // The embedded packet's IPv6 header begins at byte 8 of the message, its addresses at 8 and 24 of that.
+    let (Some(from), Some(to)) = (address(16), address(32)) else {
+        return Err("is an error about nothing");
+    };
+    refuse(from != host, "is an error about a packet of somebody else's")?;
+    refuse(
+        !is_link_local(to) || sender.is_anothers(to),
+        "is an error about a packet to somebody else",
+    )
+}
+
+/// Groups that it listens to are of the link.
+fn groups(kind: u8, message: &[u8]) -> Result<(), &'static str> {
+    let of_link = |group: Option<&[u8]>| group.is_some_and(|group| group.starts_with(&[0xff, 2]));
+    if kind != REPORT_V2 {
+        return refuse(!of_link(message.get(8..24)), "reports a group off the link");
+    }
+    let count = message.get(6..8).and_then(|count| <[u8; 2]>::try_from(count).ok());
+    let mut records = message.get(8..).unwrap_or_default();
+    for _ in 0..count.map_or(0, u16::from_be_bytes) {
+        let (Some([_, auxiliary, high, low]), group) = (records.first_chunk(), records.get(4..20))
+        else {
+            return Err("is a report cut short");
+        };
+        refuse(!of_link(group), "reports a group off the link")?;
+        let sources = usize::from(u16::from_be_bytes([*high, *low])) * 16;
+        let length = RECORD + sources + usize::from(*auxiliary) * 4;
+        records = records.get(length..).ok_or("is a report cut short")?;
+    }
+    Ok(())
 }
 
 fn neighbor_discovery(
@@ -84,14 +151,13 @@ fn neighbor_discovery(
         ROUTER_SOLICITATION => message.get(8..),
         NEIGHBOR_SOLICITATION => {
             let claims = source.is_unspecified();
-            let stolen = target.is_some_and(|target| sender.of_others.contains(&target));
-            refuse(claims && stolen, "asks for another's address")?;
+            let denied = target.is_some_and(|target| sender.asked_for.contains(&target));
+            refuse(claims && denied, "asks for what another asks for")?;
             message.get(24..)
         }
         NEIGHBOR_ADVERTISEMENT => {
-            refuse(target != Some(source), "advertises another's address")?;
-            let router = message.get(4).is_some_and(|flags| flags & ROUTER_FLAG != 0);
-            refuse(router, "says that it is a router")?;
+            let own = [source, sender.address].map(Some);
+            refuse(!own.contains(&target), "advertises another's address")?;
             message.get(24..)
         }
         134 => return Err("is a router advertisement"),
@@ -119,6 +185,8 @@ fn refuse(forbidden: bool, why: &'static str) -> Result<(), &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use netmon_tests::{
         frame::{
             ALL_NODES, Frame, GLOBAL, GUEST, GUEST_MAC, HOST, OTHER_MAC, advertisement, dad, echo,
@@ -130,8 +198,26 @@ mod tests {
 
     use super::{Sender, why};
 
+    const ANOTHER: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0xfc, 0xfe00, 1);
+    const ASKED_FOR: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0xd);
+    const ANOTHERS: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0xfe);
+
     fn of_guest(frame: &[u8]) -> Option<&'static str> {
-        why(frame, &Sender { mac: GUEST_MAC, of_others: vec![HOST] })
+        let (of_others, asked_for) = (vec![HOST, ANOTHERS], vec![ASKED_FOR]);
+        why(frame, &Sender { mac: GUEST_MAC, address: GUEST, of_others, asked_for })
+    }
+
+    /// Port unreachable, about a datagram from one to the other.
+    fn port_unreachable(from: Ipv6Addr, to: Ipv6Addr) -> Frame {
+        let datagram = udp(53).with(|f| (f.source, f.destination) = (from, to)).bytes();
+        let packet = datagram.iter().skip(14).copied();
+        icmp(HOST, 1, &[0; 4].into_iter().chain(packet).collect::<Vec<_>>())
+    }
+
+    fn report(groups: &[Ipv6Addr]) -> Frame {
+        let records = groups.iter().flat_map(|group| [&[4, 0, 0, 0], &group.octets()[..]].concat());
+        let body: Vec<_> = [0, 0, 0, groups.len() as u8].into_iter().chain(records).collect();
+        listener_report().with(|f| drop(f.payload.splice(4.., body)))
     }
 
     #[test]
@@ -143,6 +229,14 @@ mod tests {
             solicitation(HOST, &mac_option(1, GUEST_MAC)),
             router_solicitation(&mac_option(1, GUEST_MAC)),
             listener_report(),
+            report(&[ALL_NODES, ALL_NODES]),
+            // It learns that they are taken.
+            dad(HOST),
+            dad(ANOTHERS),
+            // From another address of its own; as a router, for itself.
+            advertisement(GUEST).with(|f| f.source = ANOTHER),
+            advertisement(GUEST).with(|f| drop(f.payload.splice(4..=4, [0xa0]))),
+            port_unreachable(HOST, GUEST),
             echo(HOST),
             tcp(80, 2),
             udp(80),
@@ -169,10 +263,23 @@ mod tests {
         check(redirect(), "is a redirect");
         check(icmp(ALL_NODES, 130, &[0; 20]), "is ICMPv6 of another kind");
         check(advertisement(GUEST).with(|f| f.source = HOST), "has another's address");
-        check(dad(HOST), "asks for another's address");
+        check(dad(ASKED_FOR), "asks for what another asks for");
+        check(advertisement(ANOTHERS), "has another's address");
+        check(advertisement(ANOTHERS).with(|f| f.source = GUEST), "advertises another's address");
+        check(port_unreachable(GLOBAL, GLOBAL), "is an error about a packet of somebody else's");
+        check(port_unreachable(HOST, GLOBAL), "is an error about a packet to somebody else");
+        check(port_unreachable(HOST, ANOTHERS), "is an error about a packet to somebody else");
+        check(icmp(HOST, 2, &[0; 20]), "is an error about nothing");
+        check(udp(546), "is a DHCPv6 server's");
+        check(udp(547).with(|f| drop(f.payload.splice(..2, [2, 35]))), "is a DHCPv6 server's");
+        let site = Ipv6Addr::new(0xff05, 0, 0, 0, 0, 0, 0, 2);
+        check(report(&[ALL_NODES, site]), "reports a group off the link");
+        check(
+            listener_report().with(|f| drop(f.payload.splice(7..=7, [2]))),
+            "is a report cut short",
+        );
         check(advertisement(GUEST).with(|f| f.source_mac = OTHER_MAC), "has another's MAC");
         check(advertisement(GUEST).with(|f| f.hop_limit = 64), "is ND with a hop limit below 255");
-        check(says(4, 0x80), "says that it is a router");
         check(says(30, 9), "tells of another's MAC");
         check(says(25, 0), "has a broken ND option");
         check(says(23, 9), "advertises another's address");

@@ -1,13 +1,19 @@
-//! A host, the hostile guest and another one: alone on their TAPs, or together on a bridge with a router.
+//! A host, the hostile guest and another one: alone on their TAPs, or together on a bridge with a router, a
+//! container and a veth of the host's.
 
-use std::{fs, net::Ipv6Addr, path::Path};
+use std::{
+    fs,
+    net::{Ipv6Addr, SocketAddrV6, UdpSocket},
+    path::Path,
+};
 
 use anyhow::{Context as _, ensure};
 use netmon_tests::{
     daemon::Daemon,
-    frame::{GUEST, GUEST_MAC, HOST, HOST_MAC, mac_option, router_advertisement},
-    guest::{Guest, INTERFACE},
+    frame::{GUEST, GUEST_MAC, HOST, HOST_MAC},
+    guest::{Guest, INTERFACE, pings_for},
     host::Host,
+    members::{BRIDGE, CONTAINER_ADDRESS, Member, ROUTER, Router, VETH_ADDRESS, own_veth, text},
     tap::Tap,
     wait,
 };
@@ -16,10 +22,7 @@ use crate::{catalog::Place, forbidden::Sender};
 
 pub(crate) const EVIL: &str = "vm-evil";
 pub(crate) const GOOD: &str = "vm-good";
-const BRIDGE: &str = "br0";
-/// No guest's: netmon is told to protect `vm-*`.
-const UPLINK: &str = "uplink0";
-/// What of the host netmon protects.
+/// What of the host netmon protects: no other port of the bridge is a guest's.
 pub(crate) const PROTECTED: &str = "--tap vm-*";
 
 pub(crate) const EVIL_ADDRESS: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x66);
@@ -28,8 +31,9 @@ pub(crate) const EVIL_MAC: [u8; 6] = [2, 0xfc, 0, 0, 0, 0x66];
 pub(crate) const GOOD_SECOND: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 3);
 /// The address that the host takes under attack.
 pub(crate) const HOST_SECOND: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0xd);
-pub(crate) const ROUTER: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0xfe);
-pub(crate) const ROUTER_MAC: [u8; 6] = [2, 0xfc, 0, 0, 0, 0xf0];
+
+/// The port at which a DHCPv6 client listens (RFC 8415 section 7.2).
+const DHCP_CLIENT: u16 = 546;
 
 /// All of it, until it is dropped.
 pub(crate) struct Scene {
@@ -37,7 +41,17 @@ pub(crate) struct Scene {
     pub(crate) link: &'static str,
     pub(crate) evil: Guest,
     pub(crate) good: Good,
-    _uplink: Option<Tap>,
+    others: Option<Others>,
+}
+
+/// What else there is on the bridge, and what the host has to do with it.
+struct Others {
+    router: Router,
+    _container: Member,
+    /// A flow of the host's to the Internet.
+    flow: UdpSocket,
+    /// The host's DHCPv6 client, which has asked nobody.
+    client: UdpSocket,
 }
 
 /// The guest that means no harm. Alone on its TAP it boots under attack; on a bridge it was there before.
@@ -55,6 +69,11 @@ impl Good {
         self.on.as_ref().context("it is off")
     }
 
+    /// How many frames it has sent.
+    pub(crate) fn sent(&self) -> u64 {
+        self.on.as_ref().map_or(0, Guest::sent)
+    }
+
     pub(crate) const fn is_on(&self) -> bool {
         self.on.is_some()
     }
@@ -67,47 +86,77 @@ impl Scene {
         daemon: Option<&Daemon<'_>>,
         place: Place,
     ) -> anyhow::Result<Self> {
-        if place == Place::Bridge {
+        if place != Place::Alone {
             host.ip(&format!("link add {BRIDGE} type bridge"))?;
             host_address(host, BRIDGE, HOST_MAC)?;
         }
         let tap = |name| tap(host, daemon, place, name);
         // A TAP that is down takes nothing: by the time it is up, the guest is what it is to be.
-        let (evil, good) = (hostile(tap(EVIL)?)?, tap(GOOD)?);
+        let (evil, good) = (hostile(tap(EVIL)?, place)?, tap(GOOD)?);
         for name in [EVIL, GOOD] {
             match place {
                 Place::Alone => host_address(host, name, HOST_MAC)?,
-                Place::Bridge => drop(host.ip(&format!("link set {name} up"))?),
+                Place::Bridge | Place::Silent => drop(host.ip(&format!("link set {name} up"))?),
             }
         }
         if place == Place::Alone {
             let good = Good { off: Some(good), on: None };
-            return Self { link: EVIL, evil, good, _uplink: None }.greeted();
+            return Self { link: EVIL, evil, good, others: None }.greeted();
         }
         let good = Guest::behind(good, &text(GUEST_MAC))?;
         good.add(&GUEST.to_string())?;
-        ensure!(good.pings(HOST), "{GOOD} gets no answer from the host");
-        let uplink = Tap::new(host, UPLINK)?;
-        host.ip(&format!("link set {UPLINK} addrgenmode none"))?;
-        host.ip(&format!("link set {UPLINK} master {BRIDGE} up"))?;
-        default_route(host, &uplink)?;
-        let good = Good { off: None, on: Some(good) };
-        Self { link: BRIDGE, evil, good, _uplink: Some(uplink) }.greeted()
+        talks(good.stack(), HOST, INTERFACE)?;
+        let (good, others) = (Good { off: None, on: Some(good) }, Some(Others::join(host)?));
+        let scene = Self { link: BRIDGE, evil, good, others };
+        if place == Place::Silent { Ok(scene) } else { scene.greeted() }
     }
 
     /// The hostile guest has spoken before it attacks: its MAC is known from then on.
     fn greeted(self) -> anyhow::Result<Self> {
-        ensure!(self.evil.pings(HOST), "{EVIL} gets no answer from the host");
+        talks(self.evil.stack(), HOST, INTERFACE)?;
         Ok(self)
+    }
+
+    /// What the host's sockets have suffered since the last time, a row each.
+    pub(crate) fn suffered(&self) -> anyhow::Result<Vec<String>> {
+        let Some(Others { router, flow, client, .. }) = &self.others else { return Ok(Vec::new()) };
+        let mut rows = Vec::new();
+        if let Some(error) = flow.take_error()? {
+            rows.push(format!("flow error: {error}"));
+        }
+        let mut datagram = [0; 1500];
+        if let Ok((_, from)) = client.recv_from(&mut datagram) {
+            rows.push(format!("flow DHCPv6 client hears {from}"));
+        }
+        rows.extend(router.answers(flow).err().map(|error| format!("flow lost: {error:#}")));
+        Ok(rows)
     }
 
     /// What the hostile guest may not pretend to be.
     pub(crate) fn sender(&self) -> Sender {
-        let mut of_others = vec![HOST, HOST_SECOND];
+        let (mut of_others, mut asked_for) = (vec![HOST], vec![HOST_SECOND]);
         if self.link == BRIDGE {
-            of_others.extend([GUEST, GOOD_SECOND]);
+            of_others.extend([GUEST, ROUTER, VETH_ADDRESS, CONTAINER_ADDRESS]);
+            asked_for.push(GOOD_SECOND);
         }
-        Sender { mac: EVIL_MAC, of_others }
+        Sender { mac: EVIL_MAC, address: EVIL_ADDRESS, of_others, asked_for }
+    }
+}
+
+impl Others {
+    /// They join the bridge, and the host knows all of them.
+    fn join(host: &Host) -> anyhow::Result<Self> {
+        let (router, container) = (Router::join(host)?, Member::container(host)?);
+        own_veth(host)?;
+        router.announce(host)?;
+        let flow = router.flow(host)?;
+        for address in [GUEST, CONTAINER_ADDRESS, VETH_ADDRESS] {
+            talks(host, address, BRIDGE)?;
+        }
+        let any = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, DHCP_CLIENT, 0, 0);
+        let client = host.run(|| Ok(UdpSocket::bind(any)?))?;
+        client.set_nonblocking(true)?;
+        Ok(Self { router, _container: container, flow, client })
     }
 }
 
@@ -115,7 +164,7 @@ impl Scene {
 fn tap(host: &Host, daemon: Option<&Daemon<'_>>, place: Place, name: &str) -> anyhow::Result<Tap> {
     let tap = Tap::new(host, name)?;
     host.ip(&format!("link set {name} addrgenmode none"))?;
-    if place == Place::Bridge {
+    if place != Place::Alone {
         host.ip(&format!("link set {name} master {BRIDGE}"))?;
     }
     if let Some(daemon) = daemon {
@@ -146,30 +195,24 @@ fn host_address(host: &Host, interface: &str, mac: [u8; 6]) -> anyhow::Result<()
     })
 }
 
-/// A guest that waits for nobody: it has but one address, and has not asked for it.
-fn hostile(tap: Tap) -> anyhow::Result<Guest> {
+/// Waits until `from` gets an answer. The kernel starts the queue of a link that has just come up in its own time
+/// (net/core/link_watch.c), and until then drops what is sent.
+pub(crate) fn talks(from: &Host, to: Ipv6Addr, interface: &str) -> anyhow::Result<()> {
+    let answers = || Ok(pings_for(from, to, interface, 1).then_some(()));
+    wait::until(&format!("an answer of {to} on {interface}"), answers)
+}
+
+/// A guest that waits for nobody: it has but one address, and has not asked for it. One that is to be silent has
+/// none: only its tool speaks.
+fn hostile(tap: Tap, place: Place) -> anyhow::Result<Guest> {
     let evil = Guest::behind(tap, &text(EVIL_MAC))?;
+    if place == Place::Silent {
+        let off = format!("/proc/sys/net/ipv6/conf/{INTERFACE}/disable_ipv6");
+        evil.stack().run(|| Ok(fs::write(off, "1")?))?;
+        return Ok(evil);
+    }
     evil.stack().ip(&format!("link set {INTERFACE} addrgenmode none"))?;
     evil.stack().ip(&format!("-6 addr flush dev {INTERFACE}"))?;
     evil.stack().ip(&format!("-6 addr add {EVIL_ADDRESS}/64 dev {INTERFACE} nodad"))?;
     Ok(evil)
-}
-
-/// The router on the uplink announces itself, until the host has its route.
-fn default_route(host: &Host, uplink: &Tap) -> anyhow::Result<()> {
-    let advertisement = router_advertisement().with(|frame| {
-        frame.source = ROUTER;
-        frame.source_mac = ROUTER_MAC;
-        frame.payload.extend(mac_option(1, ROUTER_MAC));
-    });
-    wait::until("the route by the router", || {
-        uplink.send(&advertisement.bytes())?;
-        let routes = host.ip("-6 route show default")?;
-        Ok(routes.contains(&format!("via {ROUTER} ")).then_some(()))
-    })
-}
-
-/// A MAC as `ip` has it.
-pub(crate) fn text(mac: [u8; 6]) -> String {
-    mac.map(|byte| format!("{byte:02x}")).join(":")
 }

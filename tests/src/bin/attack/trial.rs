@@ -1,7 +1,7 @@
 //! One attack on one host, with netmon or without.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail, ensure};
 use netmon_tests::{
     daemon::Daemon,
     frame::{self, ALL_NODES, GUEST, HOST},
-    guest::{Dad, Guest, INTERFACE, dad, pings},
+    guest::{Dad, Guest, INTERFACE, dad, reaches_anew},
     host::Host,
     snapshot::Snapshot,
     wait,
@@ -21,9 +21,11 @@ use nix::net::if_::if_nametoindex;
 use serde_json::Value;
 
 use crate::{
-    catalog::Attack,
+    catalog::{Attack, Effect},
     changes::harmful,
-    scene::{EVIL, EVIL_ADDRESS, EVIL_MAC, GOOD, GOOD_SECOND, Good, HOST_SECOND, PROTECTED, Scene},
+    scene::{
+        EVIL, EVIL_ADDRESS, EVIL_MAC, GOOD, GOOD_SECOND, Good, HOST_SECOND, PROTECTED, Scene, talks,
+    },
     tally::{Arrived, Tally},
     tool::Tool,
 };
@@ -34,22 +36,18 @@ pub(crate) struct Outcome {
     pub(crate) sent: u64,
     /// What the host's stack saw of them.
     pub(crate) arrived: Arrived,
-    /// The host's routes, addresses and neighbours that have come (+) and gone (-).
+    /// What of the host's state has come (+) and gone (-) by the attack.
     pub(crate) changes: Vec<String>,
     /// Whether the host could not have a new address.
     pub(crate) dad_failed: bool,
     /// What the tool said at last.
     pub(crate) said: String,
-    /// With netmon: what it says and did.
-    pub(crate) guarded: Option<Guarded>,
-}
-
-/// What there is to tell only with netmon.
-pub(crate) struct Guarded {
-    /// Drops of the hostile guest, by reason.
+    /// Harm done to the other guest: what did not work, and with netmon its frames that were dropped.
+    pub(crate) harm: Vec<String>,
+    /// How many frames the other guest has sent meanwhile.
+    pub(crate) answers: u64,
+    /// With netmon: drops of the hostile guest, by reason.
     pub(crate) reasons: BTreeMap<String, u64>,
-    /// Harm done to the other guest: frames that were dropped, and what did not work.
-    pub(crate) false_positives: Vec<String>,
 }
 
 /// Runs it.
@@ -62,45 +60,53 @@ pub(crate) fn run(attack: &Attack, with_netmon: bool) -> anyhow::Result<Outcome>
     let mut scene = Scene::set(&host, daemon.as_ref(), attack.place)?;
     let last = last_frame();
     let tally = Tally::start(&host, scene.evil.tap().index, scene.sender(), last.clone())?;
-    let before = Snapshot::of(&host)?;
+    scene.suffered()?;
+    let (before, sent) = (Snapshot::of(&host)?, scene.good.sent());
     let tool = Tool::start(attack, scene.evil.stack())?;
     let is_over = AtomicBool::new(false);
     let (said, meanwhile) = thread::scope(|scope| {
-        let evil = &scene.evil;
-        let finish = || tool.finish(|| evil.sent(), || is_over.load(Ordering::Relaxed));
+        let (evil, host) = (&scene.evil, &host);
+        let finish = || {
+            let said = tool.finish(|| evil.sent(), || is_over.load(Ordering::Relaxed))?;
+            // What the host is told by others later on may hide it.
+            Ok((said, Snapshot::of(host)?))
+        };
         let tool = scope.spawn(finish);
-        let meanwhile = meanwhile(&host, scene.link, &mut scene.good, with_netmon);
+        let meanwhile = meanwhile(host, scene.link, &mut scene.good, attack, with_netmon);
         is_over.store(true, Ordering::Relaxed);
         (tool.join().unwrap_or_else(|_| bail!("the tool's thread panicked")), meanwhile)
     });
-    let ((dad_failed, harm), said) = (meanwhile?, said?);
+    let ((dad_failed, mut harm), (said, soon)) = (meanwhile?, said?);
+    let answers = scene.good.sent() - sent;
     send_last(&scene.evil, &last, &tally)?;
-    let after = Snapshot::of(&host)?;
-    let guarded = match &daemon {
-        None => None,
-        Some(daemon) => Some(Guarded {
-            reasons: reasons(daemon, &scene.evil)?,
-            false_positives: harm.into_iter().chain(drops_of_good(daemon)?).collect(),
-        }),
-    };
-    let changes = harmful(before.changes(&after));
+    let after = Snapshot::of(&host)?.with(scene.suffered()?);
+    let mut reasons = BTreeMap::new();
+    if let Some(daemon) = &daemon {
+        reasons = reasons_of(daemon, &scene.evil)?;
+        harm.extend(drops_of_good(daemon)?);
+    }
+    let changes = [before.changes(&soon), before.changes(&after)].concat();
+    let changes: BTreeSet<_> = harmful(changes).into_iter().collect();
     Ok(Outcome {
         sent: scene.evil.sent(),
         arrived: tally.end()?,
-        changes,
+        changes: changes.into_iter().collect(),
         dad_failed,
         said,
-        guarded,
+        harm,
+        answers,
+        reasons,
     })
 }
 
 /// While the tool is at work the host takes another address, and the good guest boots, pings and talks TCP
-/// (only with netmon: without, nobody promises that it can). Whether the host's DAD failed, and what went
-/// wrong with the guest.
+/// (without netmon, only if it is to be seen that it cannot). Whether the host's DAD failed, and what went wrong
+/// with the guest.
 fn meanwhile(
     host: &Host,
     link: &'static str,
     good: &mut Good,
+    attack: &Attack,
     with_netmon: bool,
 ) -> anyhow::Result<(bool, Vec<String>)> {
     let was_on = good.is_on();
@@ -115,12 +121,21 @@ fn meanwhile(
             }
             Ok(failed)
         });
-        let lived = if with_netmon { good_lives(host, link, good) } else { Ok(()) };
+        let mut lived = Ok(());
+        if with_netmon || attack.effect == Effect::Guest {
+            lived = good_lives(host, link, good);
+        }
+        if with_netmon && attack.effect == Effect::Answers {
+            lived = lived.and_then(|()| is_reached_each_time(host, link));
+        }
         let failed = host_side.join().unwrap_or_else(|_| bail!("DAD panicked"))?;
         let harm = lived.err().map(|error| format!("{GOOD}: {error:#}"));
         Ok((failed, harm.into_iter().collect()))
     })
 }
+
+/// How often the host asks for the good guest that many others ask for.
+const TIMES: u32 = 10;
 
 /// How long the host's DAD may take: without an answer it is done after 1.5 seconds.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -147,10 +162,18 @@ fn good_lives(host: &Host, link: &str, good: &mut Good) -> anyhow::Result<()> {
     let (address, interface) = if good.is_on() { (GOOD_SECOND, link) } else { (GUEST, GOOD) };
     let guest = good.boot()?;
     guest.add(&address.to_string())?;
-    ensure!(guest.pings(HOST), "it gets no answer to a ping");
-    ensure!(pings(host, address, interface), "it answers no ping");
+    talks(guest.stack(), HOST, INTERFACE)?;
+    talks(host, address, interface)?;
     let index = host.run(|| Ok(if_nametoindex(interface)?))?;
     guest.echoes_over(host, index, address, 0).context("TCP")
+}
+
+/// Fails if the host does not reach the good guest ten times out of ten, though it has to ask for it each time.
+fn is_reached_each_time(host: &Host, link: &str) -> anyhow::Result<()> {
+    let reached = |_: &u32| reaches_anew(host, GUEST, link);
+    let reached = (0..TIMES).filter(reached).count();
+    ensure!(reached == TIMES as usize, "the host reaches it {reached} of {TIMES} times");
+    Ok(())
 }
 
 /// A datagram that may pass, from the hostile guest's own address.
@@ -174,7 +197,7 @@ fn send_last(evil: &Guest, last: &[u8], tally: &Tally) -> anyhow::Result<()> {
 }
 
 /// The drops of the hostile guest. They and what passed are all that its TAP took, to the frame.
-fn reasons(daemon: &Daemon<'_>, evil: &Guest) -> anyhow::Result<BTreeMap<String, u64>> {
+fn reasons_of(daemon: &Daemon<'_>, evil: &Guest) -> anyhow::Result<BTreeMap<String, u64>> {
     let mut last = (0, 0);
     let told = wait::until("that seen = passed + dropped", || {
         let sent = evil.sent();

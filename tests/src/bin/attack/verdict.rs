@@ -14,6 +14,9 @@ pub(crate) struct Verdict {
     pub(crate) tried: anyhow::Result<(Outcome, Outcome)>,
 }
 
+/// Answers of a guest that are more than any link needs.
+const MANY: u64 = 200;
+
 impl Verdict {
     /// What speaks against netmon, or against the attack; empty: it got nothing, though it is real.
     pub(crate) fn failures(&self) -> Vec<String> {
@@ -21,7 +24,7 @@ impl Verdict {
             Ok(tried) => tried,
             Err(error) => return vec![format!("{error:#}")],
         };
-        let Outcome { arrived, changes, dad_failed, said, guarded, .. } = guarded;
+        let Outcome { arrived, changes, dad_failed, said, harm, .. } = guarded;
         let mut failures = Vec::new();
         for (why, (count, first)) in &arrived.forbidden {
             let hex: String = first.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -31,7 +34,7 @@ impl Verdict {
         if *dad_failed {
             failures.push("the host could not have a new address".to_owned());
         }
-        failures.extend(guarded.iter().flat_map(|guarded| guarded.false_positives.clone()));
+        failures.extend(harm.iter().cloned());
         if arrived.missed > 0 {
             let missed = arrived.missed;
             failures.push(format!("the witness missed {missed} frames: it proves nothing"));
@@ -54,6 +57,10 @@ impl Verdict {
             (Effect::Address, "address", "addr."),
             (Effect::Route, "route", "routes"),
             (Effect::Neighbour, "neighbour", "neigh."),
+            (Effect::Fdb, "fdb", "fdb"),
+            (Effect::Mdb, "mdb", "groups"),
+            (Effect::Mdb, "bridge", "bridge"),
+            (Effect::Flow, "flow", "flows"),
         ] {
             let count = control.changed(kind);
             if count > 0 {
@@ -61,6 +68,10 @@ impl Verdict {
             }
         }
         harm.extend(control.dad_failed.then(|| (Effect::Dad, "no DAD".to_owned())));
+        harm.extend((!control.harm.is_empty()).then(|| (Effect::Guest, "no guest".to_owned())));
+        if self.attack.effect == Effect::Answers {
+            harm.push((Effect::Answers, format!("{} answers", short(control.answers))));
+        }
         harm.push((Effect::Arrives, format!("{} in", short(control.arrived.forbidden()))));
         let is_main = |effect: Effect| effect == self.attack.effect && effect != Effect::Arrives;
         harm.sort_by_key(|(effect, _)| !is_main(*effect));
@@ -71,13 +82,19 @@ impl Verdict {
 impl Attack {
     /// Whether it does to a host without netmon what it is said to do.
     fn is_real(&self, control: &Outcome) -> bool {
-        control.arrived.forbidden() > 0
+        (self.effect == Effect::Answers || control.arrived.forbidden() > 0)
             && match self.effect {
                 Effect::Arrives => true,
                 Effect::Route => control.changed("route") > 0,
                 Effect::Address => control.changed("address") > 0,
                 Effect::Neighbour => control.changed("neighbour") > 0,
                 Effect::Dad => control.dad_failed,
+                Effect::Fdb => control.changed("fdb") > 0,
+                // Snooping is off: every group goes to every port.
+                Effect::Mdb => control.changed("bridge") > 0,
+                Effect::Flow => control.changed("flow") > 0,
+                Effect::Guest => !control.harm.is_empty(),
+                Effect::Answers => control.answers >= MANY,
             }
     }
 }
@@ -93,8 +110,7 @@ impl Outcome {
 
 /// The reasons for which netmon has dropped its frames, the most frequent first.
 pub(crate) fn by_count(verdict: &Verdict) -> Vec<(&str, u64)> {
-    let guarded = verdict.tried.iter().filter_map(|(guarded, _)| guarded.guarded.as_ref());
-    let reasons = guarded.flat_map(|guarded| &guarded.reasons);
+    let reasons = verdict.tried.iter().flat_map(|(guarded, _)| &guarded.reasons);
     let mut reasons: Vec<_> = reasons.map(|(reason, count)| (reason.as_str(), *count)).collect();
     reasons.sort_by_key(|(_, count)| Reverse(*count));
     reasons
