@@ -12,6 +12,7 @@ mod faults;
 mod foreign;
 mod kinds;
 mod life;
+mod links;
 mod neighbors;
 mod overload;
 mod pins;

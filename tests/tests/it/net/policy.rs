@@ -18,10 +18,10 @@ use serde_json::Value;
 use super::{confined, endpoints, refused, sent_and_seen, up};
 
 /// A configuration, until this is dropped. Its name is the test's.
-struct Config(PathBuf);
+pub(super) struct Config(PathBuf);
 
 impl Config {
-    fn new(name: &str, text: &str) -> anyhow::Result<Self> {
+    pub(super) fn new(name: &str, text: &str) -> anyhow::Result<Self> {
         let file = format!("netmon-{name}-{}.toml", std::process::id());
         let config = Self(std::env::temp_dir().join(file));
         config.write(text)?;
@@ -32,7 +32,7 @@ impl Config {
         Ok(fs::write(&self.0, text)?)
     }
 
-    fn flag(&self) -> String {
+    pub(super) fn flag(&self) -> String {
         format!("--config {}", self.0.display())
     }
 }
