@@ -66,13 +66,13 @@ fn listen(port: &Port, group: Address) -> Result<(), Reason> {
     // SAFETY: the pointer is into a map's value.
     let entered = unsafe { atomic::fetch_add(port.groups(), 1) };
     let count = entered.saturating_sub(port.policy.groups_released);
-    let made = if count < u64::from(limits::GROUPS_PER_PORT) {
-        GROUPS.insert(key, now, u64::from(BPF_NOEXIST))
-    } else {
-        Err(0)
-    };
-    let Err(error) = made else { return Ok(()) };
+    let has_place = count < u64::from(limits::GROUPS_PER_PORT);
+    let made = has_place.then(|| GROUPS.insert(key, now, u64::from(BPF_NOEXIST)));
+    if made == Some(Ok(())) {
+        return Ok(());
+    }
     // SAFETY: the pointer is into a map's value.
     unsafe { atomic::fetch_add(port.groups(), u64::MAX) };
-    if error == EEXIST { Ok(()) } else { Err(Reason::MldGroups) }
+    // Another queue has entered it meanwhile; or there is no place in it, be it in the whole table.
+    if made == Some(Err(EEXIST)) { Ok(()) } else { Err(Reason::MldGroups) }
 }

@@ -241,12 +241,13 @@ pub fn listener_v1(kind: u8, group: Ipv6Addr) -> Frame {
 /// An ICMPv6 error about a UDP datagram between these two.
 pub fn error(kind: u8, source: Ipv6Addr, destination: Ipv6Addr) -> Frame {
     let asked = udp(9).with(|f| (f.source, f.destination) = (source, destination)).bytes();
-    icmp(HOST, kind, &[&[0; 4], &asked[14..]].concat())
+    let asked = asked.into_iter().skip(14);
+    icmp(HOST, kind, &[0; 4].into_iter().chain(asked).collect::<Vec<_>>())
 }
 
 /// An honest "port unreachable" for a datagram of the host's to the guest.
 pub fn port_unreachable() -> Frame {
-    error(1, HOST, GUEST).with(|frame| frame.payload[1] = 4)
+    error(1, HOST, GUEST).with(|frame| frame.payload.splice(1..2, [4]).for_each(drop))
 }
 
 /// A DHCPv6 message, as far as it matters, from and to these ports.

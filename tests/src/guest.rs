@@ -58,7 +58,22 @@ impl Guest {
     ///
     /// Not root.
     pub fn behind(tap: Tap, mac: &str) -> anyhow::Result<Self> {
+        Self::with(Host::new()?, tap, mac)
+    }
+
+    /// … that says nothing by itself: it has no IPv6, and only what runs in it speaks.
+    ///
+    /// # Errors
+    ///
+    /// Not root.
+    pub fn silent(tap: Tap, mac: &str) -> anyhow::Result<Self> {
         let stack = Host::new()?;
+        // Before the interface is there: XDP sees what a TAP takes while it is down, too.
+        stack.run(|| Ok(fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1")?))?;
+        Self::with(stack, tap, mac)
+    }
+
+    fn with(stack: Host, tap: Tap, mac: &str) -> anyhow::Result<Self> {
         let inner = Tap::new(&stack, INTERFACE)?;
         let taps = Arc::new((tap, inner));
         // A daemon that is started later must not hold it open.

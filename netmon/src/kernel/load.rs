@@ -144,7 +144,8 @@ pub fn load(mut pins: Option<&mut Pins>) -> Result<Loaded, LoadError> {
         object.map_err(|error| permission(&error).unwrap_or(LoadError::Object(error)))?;
     crash::point("set/loaded");
     let xdp: &mut Xdp = program(&mut object, XDP)?;
-    let xdp = loaded(XDP, patiently(|| xdp.load()), |()| Ok(xdp.fd()?.as_fd().try_clone_to_owned()?))?;
+    let xdp =
+        loaded(XDP, patiently(|| xdp.load()), |()| Ok(xdp.fd()?.as_fd().try_clone_to_owned()?))?;
     let classifier: &mut SchedClassifier = program(&mut object, CLASSIFIER)?;
     let classifier = loaded(CLASSIFIER, patiently(|| classifier.load()), |()| {
         Ok(classifier.fd()?.as_fd().try_clone_to_owned()?)

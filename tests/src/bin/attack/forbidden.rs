@@ -6,6 +6,7 @@ use std::{net::Ipv6Addr, ops::RangeInclusive};
 use etherparse::{
     EtherType, Icmpv6Slice, LinkSlice, NetSlice, SlicedPacket, TransportSlice, ip_number,
 };
+use netmon_common::limits::MLD_RECORDS;
 
 /// The neighbour discovery types (RFC 4861), and MLD's (RFC 2710, RFC 3810).
 const ROUTER_SOLICITATION: u8 = 133;
@@ -125,8 +126,10 @@ fn groups(kind: u8, message: &[u8]) -> Result<(), &'static str> {
         return refuse(!of_link(message.get(8..24)), "reports a group off the link");
     }
     let count = message.get(6..8).and_then(|count| <[u8; 2]>::try_from(count).ok());
+    let count = count.map_or(0, u16::from_be_bytes);
+    refuse(u32::from(count) > MLD_RECORDS, "reports too many groups at once")?;
     let mut records = message.get(8..).unwrap_or_default();
-    for _ in 0..count.map_or(0, u16::from_be_bytes) {
+    for _ in 0..count {
         let (Some([_, auxiliary, high, low]), group) = (records.first_chunk(), records.get(4..20))
         else {
             return Err("is a report cut short");

@@ -205,12 +205,10 @@ pub(crate) fn talks(from: &Host, to: Ipv6Addr, interface: &str) -> anyhow::Resul
 /// A guest that waits for nobody: it has but one address, and has not asked for it. One that is to be silent has
 /// none: only its tool speaks.
 fn hostile(tap: Tap, place: Place) -> anyhow::Result<Guest> {
-    let evil = Guest::behind(tap, &text(EVIL_MAC))?;
     if place == Place::Silent {
-        let off = format!("/proc/sys/net/ipv6/conf/{INTERFACE}/disable_ipv6");
-        evil.stack().run(|| Ok(fs::write(off, "1")?))?;
-        return Ok(evil);
+        return Guest::silent(tap, &text(EVIL_MAC));
     }
+    let evil = Guest::behind(tap, &text(EVIL_MAC))?;
     evil.stack().ip(&format!("link set {INTERFACE} addrgenmode none"))?;
     evil.stack().ip(&format!("-6 addr flush dev {INTERFACE}"))?;
     evil.stack().ip(&format!("-6 addr add {EVIL_ADDRESS}/64 dev {INTERFACE} nodad"))?;

@@ -78,7 +78,9 @@ pub(crate) fn run(attack: &Attack, with_netmon: bool) -> anyhow::Result<Outcome>
     });
     let ((dad_failed, mut harm), (said, soon)) = (meanwhile?, said?);
     let answers = scene.good.sent() - sent;
-    send_last(&scene.evil, &last, &tally)?;
+    if let Err(error) = send_last(&scene.evil, &last, &tally) {
+        harm.push(format!("{EVIL} is locked out for what it has done: {error:#}"));
+    }
     let after = Snapshot::of(&host)?.with(scene.suffered()?);
     let mut reasons = BTreeMap::new();
     if let Some(daemon) = &daemon {

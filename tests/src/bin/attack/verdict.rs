@@ -82,7 +82,9 @@ impl Verdict {
 impl Attack {
     /// Whether it does to a host without netmon what it is said to do.
     fn is_real(&self, control: &Outcome) -> bool {
-        (self.effect == Effect::Answers || control.arrived.forbidden() > 0)
+        // Of these each frame may pass: they are too many.
+        let is_by_number = matches!(self.effect, Effect::Answers | Effect::Mdb);
+        (is_by_number || control.arrived.forbidden() > 0)
             && match self.effect {
                 Effect::Arrives => true,
                 Effect::Route => control.changed("route") > 0,

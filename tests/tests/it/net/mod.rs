@@ -10,6 +10,7 @@ mod discover;
 mod evasion;
 mod faults;
 mod foreign;
+mod inside;
 mod kinds;
 mod life;
 mod links;

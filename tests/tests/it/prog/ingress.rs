@@ -320,44 +320,7 @@ fn extension_headers() {
 
 #[test]
 fn icmpv6() {
-    let group = solicited_node(GUEST);
-    let (global, many) = (address("ff0e::1"), [(4, 0, 0, group); 33]);
     drops(vec![
-        ("an error about a flow elsewhere", error(1, GLOBAL, GLOBAL), Reason::IcmpError),
-        ("… of the host's to elsewhere", error(1, HOST, GLOBAL), Reason::IcmpError),
-        ("… to another guest", error(2, HOST, address("fe80::3")), Reason::IcmpError),
-        ("… to a group", error(4, HOST, ALL_NODES), Reason::IcmpError),
-        (
-            "an error to a group",
-            error(1, ALL_NODES, GUEST).with(|f| f.destination = ALL_NODES),
-            Reason::IcmpError,
-        ),
-        (
-            "half a header in an error",
-            port_unreachable().with(|f| f.payload.truncate(47)),
-            Reason::IcmpError,
-        ),
-        ("IPv4 in an error", port_unreachable().with(|f| f.payload[8] = 0x45), Reason::IcmpError),
-        ("an answer to a client", dhcp(547, 546), Reason::DhcpServer),
-        ("… from any port", dhcp(0xc000, 546), Reason::DhcpServer),
-        ("a relay's message", dhcp(547, 547), Reason::DhcpServer),
-        ("a global group", records(&[(4, 0, 0, group), (4, 0, 0, global)]), Reason::MldRecord),
-        ("an interface's group", listener_v1(131, address("ff01::2")), Reason::MldRecord),
-        ("no group", listener_v1(131, HOST), Reason::MldRecord),
-        ("leaves a global group", listener_v1(132, global), Reason::MldRecord),
-        (
-            "MLDv1 cut short",
-            listener_v1(131, group).with(|f| f.payload.truncate(23)),
-            Reason::MldRecord,
-        ),
-        (
-            "a record cut short",
-            records(&[(4, 0, 0, group)]).with(|f| f.payload.truncate(27)),
-            Reason::MldRecord,
-        ),
-        ("a source", records(&[(4, 0, 1, group)]), Reason::MldRecord),
-        ("auxiliary data", records(&[(4, 1, 0, group)]), Reason::MldRecord),
-        ("33 records", records(&many), Reason::MldRecord),
         ("router advertisement", router_advertisement(), Reason::RouterAdvertisement),
         (
             "router advertisement, one byte of it",

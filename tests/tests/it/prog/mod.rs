@@ -6,6 +6,7 @@ mod differential;
 mod egress;
 mod evasion;
 mod ingress;
+mod inside;
 mod ledger;
 mod links;
 mod members;
@@ -215,7 +216,9 @@ fn judged(direction: Direction, frame: &[u8]) -> Verdict {
         Direction::Ingress => {
             let policy = PortPolicy { host_mac: HOST_MAC, ..Policy::default().entry() };
             let port = judge::Port { policy: &policy, first_mac: Mac::default() };
-            judge::ingress(&frame, &port).map(|pass| pass.kind)
+            let pass = judge::ingress(&frame, &port)?;
+            // A guest that has not spoken holds no other address.
+            judge::advertised(&frame).map_or(Ok(pass.kind), |_| Err(Reason::NdTarget))
         }
         Direction::Egress => judge::egress(&frame).map(|pass| pass.kind),
     }

@@ -49,11 +49,6 @@ fn neighbour_discovery() {
             advertisement(other).with(|f| f.source = GUEST),
             Reason::NdTarget,
         ),
-        (
-            "advertisement as a router",
-            advertisement(GUEST).with(|f| f.payload[4] |= 0x80),
-            Reason::NdTarget,
-        ),
         ("DAD to all nodes", dad(GUEST).with(|f| f.destination = ALL_NODES), Reason::NdDestination),
         (
             "DAD to another group",

@@ -7,6 +7,7 @@ use netmon_common::Reason;
 fn every_reason_has_a_case() {
     let cases = concat!(
         include_str!("ingress.rs"),
+        include_str!("inside.rs"),
         include_str!("neighbor_discovery.rs"),
         include_str!("egress.rs"),
         include_str!("bindings.rs"),

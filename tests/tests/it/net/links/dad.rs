@@ -19,7 +19,7 @@ use netmon_tests::{
 };
 
 use super::{A, B, bridge, guest, has, port, talks};
-use crate::net::{confined, up};
+use crate::net::{confined, drops, up};
 
 /// The guest adds an address that somebody else has, and learns it.
 fn learns_that_it_is_taken(guest: &Guest, address: Ipv6Addr) -> anyhow::Result<()> {
@@ -110,6 +110,6 @@ fn a_guest_that_four_others_ask_all_the_time_is_reached_each_time() -> anyhow::R
         stop.store(true, Ordering::Relaxed);
         reached
     });
-    assert_eq!(reached, TIMES);
+    assert_eq!(reached, TIMES, "{:?}", drops(&daemon)?);
     Ok(())
 }
