@@ -120,7 +120,15 @@ fn told(frame: &Frame, nd: &Nd) -> (Kind, Address) {
         Kind::Dad => nd.target,
         Kind::NeighborAdvertisement if nd.target.is_link_local() => nd.target,
         Kind::NeighborAdvertisement => Address::UNSPECIFIED,
-        _ => frame.source,
+        Kind::NeighborSolicitation
+        | Kind::RouterSolicitation
+        | Kind::MulticastListener
+        | Kind::Echo
+        | Kind::IcmpError
+        | Kind::Tcp
+        | Kind::Udp
+        | Kind::RouterAdvertisement
+        | Kind::Other => frame.source,
     };
     (kind, told)
 }
