@@ -134,10 +134,9 @@ pub(crate) fn key(port: &Port, claim: &Claim) -> BindingKey {
 /// An answer that was asked for is on the budget of whoever asked.
 #[inline(always)]
 fn budget(port: &Port, pass: &Pass) -> Result<(), Reason> {
-    match pass.kind {
-        Kind::IcmpError => port.take_error(),
-        Kind::NeighborAdvertisement if port.take_answer() => Ok(()),
-        kind if kind.is_discovery() => port.take_discovery(),
-        _ => Ok(()),
+    if matches!(pass.kind, Kind::IcmpError) {
+        return port.take_error();
     }
+    let is_answer = matches!(pass.kind, Kind::NeighborAdvertisement) && port.take_answer();
+    if pass.kind.is_discovery() && !is_answer { port.take_discovery() } else { Ok(()) }
 }

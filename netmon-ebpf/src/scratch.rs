@@ -12,8 +12,7 @@ pub(crate) fn forget(number: usize) -> usize {
     // An array always has its first entry.
     let Some(word) = SCRATCH.get_ptr_mut(0) else { return 0 };
     // SAFETY: the entry is this processor's, and the program is not preempted by itself.
-    unsafe {
-        word.write_volatile(number as u64);
-        word.read_volatile() as usize
-    }
+    unsafe { word.write_volatile(number as u64) };
+    // SAFETY: as above.
+    unsafe { word.read_volatile() as usize }
 }
