@@ -20,7 +20,7 @@ use std::{
 };
 
 use glob::Pattern;
-use netmon_common::{Mac, abi::PortPolicy};
+use netmon_common::abi::PortPolicy;
 use tracing::{debug, info, warn};
 
 use crate::{
@@ -236,11 +236,6 @@ impl Ports {
     /// The TAP of this index.
     pub fn tap_at(&self, index: u32) -> Option<&Tap> {
         self.taps.get(&index)
-    }
-
-    /// The host's own MAC on this port.
-    pub fn host_mac(&self, index: u32) -> Option<Mac> {
-        self.ports.get(&index).map(|port| port.tap.mac)
     }
 
     fn find(&self, name: &Arc<str>) -> Result<&Tap, PortError> {
