@@ -70,12 +70,15 @@ fn pins(host: &Host) -> anyhow::Result<String> {
 fn are_known(daemon: &Daemon<'_>, taps: &[Tap]) -> anyhow::Result<()> {
     let there: BTreeSet<_> =
         taps.iter().map(|tap| (tap.name.clone(), u64::from(tap.index))).collect();
-    let place = |row: &Value| Some((row["tap"].as_str()?.to_owned(), row["ifindex"].as_u64()?));
+    let place = |row: &Value, index| Some((row["tap"].as_str()?.to_owned(), row[index].as_u64()?));
     daemon.wait_json("ports", |rows| {
-        (rows.iter().filter_map(place).collect::<BTreeSet<_>>() == there).then_some(())
+        let known = rows.iter().map(|row| place(row, "ifindex")).collect::<Option<BTreeSet<_>>>();
+        (known.as_ref() == Some(&there)).then_some(())
     })?;
     daemon.wait_json("endpoints", |rows| {
-        rows.iter().filter_map(place).all(|row| there.contains(&row)).then_some(())
+        // An endpoint's `ifindex` is its scope: of a TAP in a bridge, the bridge's.
+        let mut behind = rows.iter().map(|row| place(row, "tap_ifindex"));
+        behind.all(|row| row.is_some_and(|row| there.contains(&row))).then_some(())
     })
 }
 
