@@ -229,6 +229,8 @@ fn a_flood_of_groups_leaves_the_bridge_its_table() -> anyhow::Result<()> {
     flood(&tap, 30)?;
     // XDP has seen each when its write returns.
     let mut counted = drops(&daemon)?;
+    // A bridge that snoops may ask for listeners itself, by IPv4 too, which the guest does not get.
+    counted.retain(|row| row.starts_with("tap0 ingress "));
     counted.sort();
     assert_eq!(counted, ["tap0 ingress mld_groups 119", "tap0 ingress mld_record 120"]);
     let entries = host.command("bridge").args(["mdb", "show", "dev", "br0"]).output()?;
