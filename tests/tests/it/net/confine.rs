@@ -23,6 +23,8 @@ fn the_forbidden_is_counted_and_never_seen() -> anyhow::Result<()> {
     let tap = up(&host, "tap0")?;
     confined(&daemon, "tap0")?;
     let witness = Witness::new(&host, tap.index)?;
+    // The host's own address is in a table once DAD is done.
+    wait_for_dad(&host, "tap0")?;
     let before = host.ip("-6 route show table all")?;
     let forbidden = [
         ethernet(0x0800),
