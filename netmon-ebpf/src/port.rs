@@ -52,17 +52,23 @@ impl Port {
     /// The MAC by which this guest holds its addresses; zero while it holds none.
     #[inline(always)]
     pub(crate) fn first_mac(&self) -> Mac {
-        // SAFETY: the pointer is into a map's value; a u64 is read whole.
-        let mac = unsafe { self.mac().read_volatile() };
-        // SAFETY: as above.
-        let claimed = unsafe { self.claimed().read_volatile() };
-        claim::first_mac(self.policy, &PortState { mac, claimed, ..PortState::default() })
+        claim::first_mac(self.policy, &self.claims())
     }
 
     /// Whether this port's guest has this MAC.
     #[inline(always)]
     pub(crate) fn has_mac(&self, mac: Mac) -> bool {
-        Mac::new(self.policy.mac) == mac || self.first_mac() == mac
+        claim::has_mac(self.policy, &self.claims(), mac)
+    }
+
+    /// Of its state, what tells whose the port is; the rest is zero.
+    #[inline(always)]
+    fn claims(&self) -> PortState {
+        // SAFETY: the pointer is into a map's value; a u64 is read whole.
+        let mac = unsafe { self.mac().read_volatile() };
+        // SAFETY: as above.
+        let claimed = unsafe { self.claimed().read_volatile() };
+        PortState { mac, claimed, ..PortState::default() }
     }
 
     /// Another queue of the guest may have been first, with another MAC.
