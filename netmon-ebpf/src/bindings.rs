@@ -10,12 +10,10 @@ use netmon_common::{
 
 use crate::{
     clock,
-    maps::{BINDINGS, RESERVED},
+    maps::{BINDINGS, EEXIST, RESERVED},
     port::Port,
     record,
 };
-
-const EEXIST: i32 = -17;
 
 /// Makes, confirms or refreshes the binding that a frame claims, or tells why not; `None`: it claims none. Nothing is
 /// done for a frame that has no budget left.

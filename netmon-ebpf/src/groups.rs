@@ -11,13 +11,11 @@ use netmon_common::{
 
 use crate::{
     atomic, clock,
-    maps::GROUPS,
+    maps::{EEXIST, GROUPS},
     packet::{Packet as _, XdpPacket},
     port::Port,
     steps::Judged,
 };
-
-const EEXIST: i32 = -17;
 
 /// Enters the groups of a report. Those before the one that is too many stay entered.
 #[inline(always)]

@@ -14,6 +14,9 @@ use netmon_common::{
     limits,
 };
 
+/// What an insertion of a new entry says where there is one.
+pub(crate) const EEXIST: i32 = -17;
+
 const PORT_ENTRIES: usize = limits::PORTS as usize;
 
 #[btf_map]
