@@ -4,6 +4,37 @@
 //! asserted beside each type. Numbers become enums by `try_from`. Any change here is a new
 //! [`VERSION`].
 
+/// Declares an enum that the maps hold as a number: an integer becomes one by `try_from`, and says so where it is none.
+macro_rules! numbers {
+    (
+        $(#[$meta:meta])* $type:ident: $number:ident, $unknown:literal
+        $($(#[$meaning:meta])* $variant:ident = $value:literal)+
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr($number)]
+        pub enum $type {
+            $($(#[$meaning])* $variant = $value,)+
+        }
+
+        impl $type {
+            /// The number that stands for it.
+            #[inline(always)]
+            pub const fn number(self) -> $number {
+                self as $number
+            }
+        }
+
+        impl TryFrom<$number> for $type {
+            type Error = &'static str;
+
+            fn try_from(number: $number) -> Result<Self, Self::Error> {
+                match number { $($value => Ok(Self::$variant),)+ _ => Err($unknown) }
+            }
+        }
+    };
+}
+
 mod binding;
 mod counter;
 mod holder;

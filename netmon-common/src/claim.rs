@@ -139,6 +139,7 @@ pub fn learn(
     let is_tentative = if is_settled { 0 } else { member.is_tentative };
     is_free.then_some(Reserved { is_tentative, ..member })
 }
+
 /// Decides on an advertisement from another of the sender's own addresses (RFC 4861 section 4.4 asks for any that is
 /// assigned to the interface): `held` is the table's binding of what it advertises, which must be the sender's, and
 /// `is_reserved` says that somebody else has it by now. The target is used from then on, as by a frame from it.

@@ -157,11 +157,16 @@ fn numbers() -> String {
             meaning += said;
             continue;
         }
+        // In a table of `numbers!`, the type comes with what is said of a number that is none.
+        let table = line.strip_suffix('"').and_then(|line| line.split_once(": "));
         if let Some(name) = line.strip_prefix("pub enum ") {
             of = name.trim_end_matches(" {");
+        } else if let Some((name, _)) = table {
+            of = name;
         } else if line == "}" {
             of = "";
-        } else if let Some((what, number)) = line.split_once(" = ") {
+        } else if let Some((what, number)) = line.split_once(" = ").filter(|_| !line.contains('$'))
+        {
             let bit = what.strip_prefix("pub const ").and_then(|what| what.split(':').next());
             let name = match bit.filter(|bit| bit.starts_with("ALLOW_")) {
                 Some(bit) => Some(bit.to_owned()),

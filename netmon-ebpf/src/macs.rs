@@ -43,5 +43,5 @@ fn is_live(held: Option<&MacHolder>, port: &Port, mac: Mac) -> bool {
 
 #[inline(always)]
 pub(crate) fn key(port: &Port, mac: Mac) -> MacKey {
-    MacKey { mac: mac.bits(), link: port.policy.link, vlan: port.policy.vlan, padding: 0 }
+    MacKey::in_vlan(port.policy.link, port.policy.vlan, mac)
 }

@@ -135,7 +135,7 @@ pub(crate) fn tell(news: News, key: &BindingKey, binding: &Binding) {
             // In place: a second one would not fit the stack.
             let event = entry.write(Event::default());
             event.version = abi::VERSION;
-            event.news = news as u32;
+            event.news = news.number();
             event.key = *key;
             event.binding = *binding;
             entry.submit(0);

@@ -50,7 +50,7 @@ pub const fn address_key(link: Link, address: Ipv6Addr) -> BindingKey {
 
 /// The key of a MAC on a link.
 pub const fn mac_key(link: Link, mac: Mac) -> MacKey {
-    MacKey { mac: mac.bits(), link: link.index, vlan: link.vlan, padding: 0 }
+    MacKey::in_vlan(link.index, link.vlan, mac)
 }
 
 impl Wanted {

@@ -4,37 +4,15 @@ use core::mem::offset_of;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// How far an address has come (RFC 4862 section 5.4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum State {
+numbers! {
+    /// How far an address has come (RFC 4862 section 5.4).
+    State: u8, "no such binding state"
     /// The guest asks whether somebody else has it.
-    Tentative = 1,
+    Tentative = 1
     /// The guest uses it.
-    Valid = 2,
+    Valid = 2
     /// The guest uses it without having asked; the link is asked first (RFC 6620 section 3.2.3).
-    Proposed = 3,
-}
-
-impl State {
-    /// The number in the binding table.
-    #[inline(always)]
-    pub const fn number(self) -> u8 {
-        self as u8
-    }
-}
-
-impl TryFrom<u8> for State {
-    type Error = &'static str;
-
-    fn try_from(number: u8) -> Result<Self, Self::Error> {
-        match number {
-            1 => Ok(Self::Tentative),
-            2 => Ok(Self::Valid),
-            3 => Ok(Self::Proposed),
-            _ => Err("no such binding state"),
-        }
-    }
+    Proposed = 3
 }
 
 /// Key of map `BINDINGS`: an address on a link. Every guest may have the same address on a TAP of its

@@ -2,40 +2,19 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// Who has an address or a MAC that no guest may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum Holder {
+use crate::Mac;
+
+numbers! {
+    /// Who has an address or a MAC that no guest may have.
+    Holder: u8, "no such holder"
     /// The host itself, on any of its interfaces on the link.
-    Host = 1,
+    Host = 1
     /// Whoever the configuration means: it lists the address or the MAC.
-    Listed = 2,
+    Listed = 2
     /// The host's default router.
-    Router = 3,
+    Router = 3
     /// A member of the link that is no port: it was heard, or the host knows it as a neighbour.
-    Member = 4,
-}
-
-impl Holder {
-    /// The number in a table.
-    #[inline(always)]
-    pub const fn number(self) -> u8 {
-        self as u8
-    }
-}
-
-impl TryFrom<u8> for Holder {
-    type Error = &'static str;
-
-    fn try_from(number: u8) -> Result<Self, Self::Error> {
-        match number {
-            1 => Ok(Self::Host),
-            2 => Ok(Self::Listed),
-            3 => Ok(Self::Router),
-            4 => Ok(Self::Member),
-            _ => Err("no such holder"),
-        }
-    }
+    Member = 4
 }
 
 /// Map `RESERVED`: addresses on a link that no guest may claim. The kernel side inserts what the host asks for
@@ -87,6 +66,14 @@ pub struct MacKey {
     pub padding: u16,
 }
 const _: () = assert!(size_of::<MacKey>() == 16);
+
+impl MacKey {
+    /// This MAC in this VLAN of a link.
+    #[inline(always)]
+    pub const fn in_vlan(link: u32, vlan: u16, mac: Mac) -> Self {
+        Self { mac: mac.bits(), link, vlan, padding: 0 }
+    }
+}
 
 /// Map `MACS`: who has a MAC on a link. Both sides insert, user space removes.
 #[derive(

@@ -19,29 +19,15 @@ pub struct RingCount {
 }
 const _: () = assert!(size_of::<RingCount>() == 16);
 
-/// What an [`Event`] is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u32)]
-pub enum News {
+numbers! {
+    /// What an [`Event`] is about.
+    News: u32, "no such news"
     /// A binding is new, or has changed its state.
-    Bound = 1,
+    Bound = 1
     /// Another port claims the address of this binding.
-    Contested = 2,
+    Contested = 2
     /// A newcomer behind the binding's port was refused for what the port holds already.
-    Crowded = 3,
-}
-
-impl TryFrom<u32> for News {
-    type Error = &'static str;
-
-    fn try_from(number: u32) -> Result<Self, Self::Error> {
-        match number {
-            1 => Ok(Self::Bound),
-            2 => Ok(Self::Contested),
-            3 => Ok(Self::Crowded),
-            _ => Err("no such news"),
-        }
-    }
+    Crowded = 3
 }
 
 /// A record of the ring buffer: where user space is to look.

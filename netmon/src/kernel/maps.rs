@@ -149,7 +149,7 @@ impl Maps {
         let mac = Mac::new(policy.mac);
         if !mac.is_zero() {
             let (link, vlan) = (policy.link, policy.vlan);
-            let key = MacKey { mac: mac.bits(), link, vlan, padding: 0 };
+            let key = MacKey::in_vlan(link, vlan, mac);
             self.hold_mac(&key, MacHolder { port: index, ..MacHolder::default() })?;
         }
         let policy: &[u8; POLICY] = zerocopy::transmute_ref!(policy);

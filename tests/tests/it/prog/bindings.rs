@@ -242,7 +242,7 @@ fn a_conflict_is_told_once_a_second() {
         assert!(since > 0);
         let told = events(&mut programs);
         let [one] = told.as_slice() else { panic!("one event, not {told:?}") };
-        assert_eq!((one.news, one.key), (News::Contested as u32, key(GUEST)));
+        assert_eq!((one.news, one.key), (News::Contested.number(), key(GUEST)));
         assert_eq!(one.binding, Binding { contested: since, ..held });
         // It was contested just now: nothing more is told.
         let wanted = programs.loaded.maps.ring().expect("the ring's ledger").wanted;
@@ -272,7 +272,7 @@ fn a_newcomer_that_is_refused_is_told_once_a_second() {
         assert_eq!(programs.state().newcomer, programs.mac_key(mac).mac);
         let told = events(&mut programs);
         let [one] = told.as_slice() else { panic!("one event, not {told:?}") };
-        assert_eq!((one.news, one.key), (News::Crowded as u32, BindingKey::default()));
+        assert_eq!((one.news, one.key), (News::Crowded.number(), BindingKey::default()));
         assert_eq!((one.binding.port, one.binding.mac), (PORT, mac));
         // Another was refused just now: only the newcomer is noted.
         let before = wanted(&programs);

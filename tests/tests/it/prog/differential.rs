@@ -235,12 +235,12 @@ impl Differential {
             while self.drained < ring.wanted {
                 let events = loaded.events.next().await.expect("events");
                 self.drained += events.len() as u64;
-                let bound = events.iter().filter(|event| event.news == News::Bound as u32);
+                let bound = events.iter().filter(|event| event.news == News::Bound.number());
                 told.extend(bound.map(|event| {
                     let held = event.binding;
                     (event.key.address, held.state, held.origin, held.mac)
                 }));
-                let is_crowded = |event: &&Event| event.news == News::Crowded as u32;
+                let is_crowded = |event: &&Event| event.news == News::Crowded.number();
                 self.crowded += events.iter().filter(is_crowded).count() as u64;
             }
             while shown.len() < self.shown.len() {

@@ -43,7 +43,7 @@ impl Programs {
 
     pub(super) fn mac_key(&self, mac: [u8; 6]) -> MacKey {
         let (link, vlan) = (self.policy.link, self.policy.vlan);
-        MacKey { mac: netmon_common::Mac::new(mac).bits(), link, vlan, padding: 0 }
+        MacKey::in_vlan(link, vlan, netmon_common::Mac::new(mac))
     }
 
     /// How many MACs are somebody's.
