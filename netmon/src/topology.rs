@@ -3,7 +3,10 @@
 //! A link is a TAP alone, a bridge, or a VLAN of a bridge that keeps VLANs apart. A master that is no bridge (a bond,
 //! a VRF) makes no common domain of the interfaces below it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use netmon_common::Mac;
 
@@ -171,16 +174,28 @@ impl Topology {
         })
     }
 
-    /// A TAP, with what follows from where it is; `None`: there is no such TAP.
-    pub fn tap(&self, index: u32, is_port: impl Fn(&Interface) -> bool) -> Option<Tap> {
-        let one = self.interfaces.get(&index).filter(|one| one.kind == Kind::Tap)?;
-        let link = self.link(index);
-        let is_above = |one: &Interface| one.kind == Kind::Macvlan && self.link(one.index) == link;
-        let asks_link = link.index != index
-            && (self.members(link, is_port).next().is_some()
-                || self.interfaces.values().any(is_above));
+    /// The TAPs that are chosen, each with what follows from where it is. `is_port` tells which interfaces are ports.
+    pub fn taps(
+        &self,
+        is_chosen: impl Fn(&Interface) -> bool,
+        is_port: impl Fn(&Interface) -> bool,
+    ) -> Vec<Tap> {
+        // Found once for all TAPs: a bridge may have thousands of them.
+        let others = self.interfaces.values().filter(|one| one.master != 0 && !is_port(one));
+        let with_others: BTreeSet<u32> = others.map(|one| one.master).collect();
+        let above = self.interfaces.values().filter(|one| one.kind == Kind::Macvlan);
+        let below_others: BTreeSet<Link> = above.map(|one| self.link(one.index)).collect();
+        let has_others =
+            |link: Link| with_others.contains(&link.index) || below_others.contains(&link);
+        let chosen = self.interfaces.values().filter(|one| one.kind == Kind::Tap && is_chosen(one));
+        chosen.map(|one| self.tap(one, has_others)).collect()
+    }
+
+    fn tap(&self, one: &Interface, has_others: impl Fn(Link) -> bool) -> Tap {
+        let (index, link) = (one.index, self.link(one.index));
+        let asks_link = link.index != index && has_others(link);
         let bridge = self.interfaces.get(&link.index).filter(|_| link.index != index);
-        Some(Tap {
+        Tap {
             index,
             name: Arc::clone(&one.name),
             link,
@@ -190,7 +205,7 @@ impl Topology {
             mac: one.mac,
             carrier_losses: one.carrier_losses,
             up: one.up,
-        })
+        }
     }
 }
 

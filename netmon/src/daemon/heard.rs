@@ -1,5 +1,7 @@
 //! What the daemon's loop makes of news: links, the kernel side's events, and what is to be asked because of them.
 
+use std::mem;
+
 use netmon_common::{
     Mac,
     abi::{Event, News},
@@ -85,13 +87,11 @@ impl Daemon {
         // Nobody else has anything of an interface by itself.
         let is_shared = [was, now].iter().any(|link| self.topology.is_shared(*link));
         self.is_changed |= is_news && is_shared && (!is_port || was != now);
-        let is_told = |one: &Interface| {
+        let taps = self.taps(|one| {
             let is_it = one.index == index && is_tap;
             let is_beside = is_news && !is_port && [was.index, now.index].contains(&one.master);
-            one.kind == Kind::Tap && (is_it || is_beside)
-        };
-        let taps = self.topology.interfaces().filter(|one| is_told(one));
-        let taps: Vec<_> = taps.filter_map(|one| self.tap(one.index)).collect();
+            is_it || is_beside
+        });
         self.changed(|ports| taps.into_iter().flat_map(|tap| ports.tap(tap)).collect())
     }
 
@@ -108,13 +108,13 @@ impl Daemon {
         listed.collect()
     }
 
-    fn tap(&self, index: u32) -> Option<Tap> {
-        self.topology.tap(index, |one| self.is_to_be_port(one))
+    fn taps(&self, is_chosen: impl Fn(&Interface) -> bool) -> Vec<Tap> {
+        self.topology.taps(is_chosen, |one| self.is_to_be_port(one))
     }
 
     /// Tells the ports of all TAPs, with what follows from where they are now.
     fn all_taps(&mut self) -> Vec<Input> {
-        let taps = self.topology.interfaces().filter_map(|one| self.tap(one.index)).collect();
+        let taps = self.taps(|_| true);
         self.changed(|ports| ports.all(taps))
     }
 
@@ -123,10 +123,11 @@ impl Daemon {
     pub(super) async fn all_links(&mut self, links: &Links) -> Vec<Input> {
         let reserved = self.ports.reserved();
         match links.all().await {
-            Ok(all) => {
+            Ok(mut all) => {
                 self.links_read = Some(Instant::now());
                 let now = Moment::now();
-                self.topology = Topology::new(all.interfaces.clone(), all.pvids.clone());
+                self.topology =
+                    Topology::new(mem::take(&mut all.interfaces), mem::take(&mut all.pvids));
                 let is_port = |index| {
                     self.topology.interface(index).is_some_and(|one| self.is_to_be_port(one))
                 };

@@ -54,6 +54,11 @@ fn is_port(one: &Interface) -> bool {
     one.kind == Kind::Tap
 }
 
+/// The TAP of this index.
+fn tap_of(host: &Topology, index: u32) -> Tap {
+    host.taps(|one| one.index == index, is_port).pop().expect("a TAP")
+}
+
 #[test]
 fn an_interface_is_on_one_link() {
     let host = host();
@@ -90,7 +95,7 @@ fn interfaces_that_stand_on_one_another_in_a_circle_are_alone() {
 fn a_guest_is_dialled_by_the_hosts_interface_on_its_link() {
     let host = host();
     let check = |tap, scope| {
-        assert_eq!(host.tap(tap, is_port).expect("a TAP").scope, scope, "{tap}");
+        assert_eq!(tap_of(&host, tap).scope, scope, "{tap}");
     };
     check(LONE, LONE);
     check(BRIDGED, BRIDGE);
@@ -103,7 +108,7 @@ fn a_guest_is_dialled_by_the_hosts_interface_on_its_link() {
 #[test]
 fn a_link_is_asked_where_others_than_ports_are() {
     let mut host = host();
-    let asks = |host: &Topology, tap| host.tap(tap, is_port).expect("a TAP").asks_link;
+    let asks = |host: &Topology, tap| tap_of(host, tap).asks_link;
     assert!(!asks(&host, LONE));
     assert!(asks(&host, BRIDGED));
     assert!(asks(&host, IN_TEN));
