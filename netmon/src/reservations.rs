@@ -217,21 +217,15 @@ pub fn mac_step(
             let is_fresh = wanted != Holder::Member || age(there.seen, now) < REFRESH;
             if is_same && is_fresh { Step::Keep } else { Step::Write }
         }
-        (Some(there), None) if there.port != 0 => {
-            if is_live {
-                Step::Keep
-            } else {
-                Step::Remove
-            }
+        (Some(there), None) if there.port != 0 && is_live => Step::Keep,
+        (Some(there), None)
+            if there.port == 0
+                && there.holder == Holder::Member.number()
+                && age(there.seen, now) < MEMBER_LIFETIME =>
+        {
+            Step::Keep
         }
-        (Some(there), None) => {
-            let is_member = there.holder == Holder::Member.number();
-            if is_member && age(there.seen, now) < MEMBER_LIFETIME {
-                Step::Keep
-            } else {
-                Step::Remove
-            }
-        }
+        (Some(_), None) => Step::Remove,
     }
 }
 

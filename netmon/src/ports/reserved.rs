@@ -112,7 +112,7 @@ impl Ports {
         wanted: Option<Holder>,
         now: Moment,
     ) -> Step {
-        let is_live = there.is_some_and(|there| {
+        let is_live = there.filter(|there| there.port != 0).is_some_and(|there| {
             let held = self.maps.policy(there.port).zip(self.maps.state(there.port));
             held.is_some_and(|(policy, state)| {
                 (policy.link, policy.vlan) == (key.link, key.vlan)
