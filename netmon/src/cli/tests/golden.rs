@@ -6,12 +6,12 @@ use netmon_api::v0::{
     self, netmon_service_watch_drops_response::Event as DropEvent,
     netmon_service_watch_endpoints_response::Event,
 };
-use netmon_common::{Kind, Reason};
+use netmon_common::Reason;
 use serde::Serialize;
 
 use super::{
     super::{policy, rows, watch},
-    aurae, drop_count, guest, message, port,
+    aurae, drop_count, guest, message, pass_count, port,
 };
 use crate::golden;
 
@@ -29,14 +29,7 @@ fn on_bridge() -> v0::Endpoint {
 
 fn counts() -> String {
     let observed = v0::DropCount { observed: true, ..drop_count("tap0", Reason::Ipv4, 3) };
-    let pass = v0::PassCount {
-        tap: "tap0".to_owned(),
-        ifindex: 12,
-        direction: v0::Direction::Egress.into(),
-        kind: Kind::Tcp.name().to_owned(),
-        packets: 1,
-        bytes: 74,
-    };
+    let pass = pass_count();
     let drops = [drop_count("tap0", Reason::Vlan, 2), observed, drop_count("", Reason::Runt, 1)];
     let rows: Vec<_> =
         drops.iter().map(rows::Count::from).chain([rows::Count::from(&pass)]).collect();

@@ -6,7 +6,7 @@ mod people;
 mod programs;
 
 use netmon_api::v0::{self, netmon_service_watch_endpoints_response::Event};
-use netmon_common::Reason;
+use netmon_common::{Kind, Reason};
 use prost_types::Timestamp;
 
 use crate::{
@@ -60,6 +60,17 @@ fn drop_count(tap: &str, reason: Reason, packets: u64) -> v0::DropCount {
         packets,
         bytes: packets * 86,
         observed: false,
+    }
+}
+
+fn pass_count() -> v0::PassCount {
+    v0::PassCount {
+        tap: "tap0".to_owned(),
+        ifindex: 12,
+        direction: v0::Direction::Egress.into(),
+        kind: Kind::Tcp.name().to_owned(),
+        packets: 1,
+        bytes: 74,
     }
 }
 

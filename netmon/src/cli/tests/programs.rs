@@ -1,11 +1,11 @@
 //! What programs read: these are interfaces.
 
 use netmon_api::v0::{self, netmon_service_watch_endpoints_response::Event};
-use netmon_common::{Kind, Reason};
+use netmon_common::Reason;
 
 use super::{
     super::{failure::Failure, policy, rows, watch},
-    aurae, drop_count, message, port,
+    aurae, drop_count, message, pass_count, port,
 };
 
 fn json(rows: &impl serde::Serialize) -> String {
@@ -70,16 +70,8 @@ fn a_count_is_this_json() {
         json(&rows::Count::from(&drop_count("", Reason::PortUnknown, 1))),
         r#"{"tap":null,"direction":"ingress","reason":"port_unknown","action":"dropped","packets":1,"bytes":86}"#
     );
-    let pass = v0::PassCount {
-        tap: "tap0".to_owned(),
-        ifindex: 12,
-        direction: v0::Direction::Egress.into(),
-        kind: Kind::Tcp.name().to_owned(),
-        packets: 1,
-        bytes: 74,
-    };
     assert_eq!(
-        json(&rows::Count::from(&pass)),
+        json(&rows::Count::from(&pass_count())),
         r#"{"tap":"tap0","direction":"egress","kind":"tcp","packets":1,"bytes":74}"#
     );
 }
