@@ -289,7 +289,7 @@ impl EndpointTable {
         if held == abi::State::Proposed {
             // It may be another's: nobody is told of it before the link was asked.
             self.questions.push(Question::Link { port: id.0, address: id.1 });
-            changes.extend(self.entries.remove(&id).map(|gone| Change::Removed(gone.endpoint)));
+            changes.extend(self.remove(&id));
             return;
         }
         let last_seen = Moment::from_nanos(binding.last_seen);
@@ -333,6 +333,10 @@ impl EndpointTable {
         } else {
             None
         }
+    }
+
+    fn remove(&mut self, id: &Id) -> Option<Change> {
+        self.entries.remove(id).map(|gone| Change::Removed(gone.endpoint))
     }
 
     fn forget(&mut self, which: impl Fn(&Endpoint) -> bool, changes: &mut Vec<Change>) {

@@ -10,7 +10,7 @@ use netmon_common::{
     abi::{Binding, BindingKey},
 };
 
-use super::{Change, Due, EndpointTable, Entry, Id, Question, State, behind};
+use super::{Due, EndpointTable, Entry, Id, Question, State, behind};
 use crate::time::Moment;
 
 /// How long the holder has for its answer (TENT_LT, RFC 6620 section 3.2.3).
@@ -31,8 +31,7 @@ impl EndpointTable {
             return;
         }
         self.contests.insert(id, now);
-        let (port, address, mac) = (id.0, id.1, entry.endpoint.mac);
-        self.questions.push(Question::Neighbor { port, mac, address });
+        self.questions.push(entry.question());
     }
 
     /// The addresses behind a port are asked where the newcomer has their MAC: it is the same guest, whose quota is
@@ -64,13 +63,12 @@ impl EndpointTable {
             }
             if now.since(asked) < ANSWER {
                 // A frame may be lost.
-                let (port, address, mac) = (id.0, id.1, entry.endpoint.mac);
-                due.questions.push(Question::Neighbor { port, mac, address });
+                due.questions.push(entry.question());
                 self.contests.insert(id, asked);
                 continue;
             }
             due.expired.push((key, binding));
-            due.changes.extend(self.entries.remove(&id).map(|gone| Change::Removed(gone.endpoint)));
+            due.changes.extend(self.remove(&id));
         }
     }
 }

@@ -15,7 +15,7 @@ use netmon_common::{
     limits,
 };
 
-use super::{Change, EndpointTable, Entry, Id, State};
+use super::{Change, Endpoint, EndpointTable, Entry, Id, State};
 use crate::time::Moment;
 
 /// Solicitations without an answer that make an endpoint unreachable (RFC 4861 section 10).
@@ -151,7 +151,7 @@ impl EndpointTable {
         let (key, before) = (entry.key, entry.endpoint.state);
         let binding = read(&key).filter(|held| held.port == id.0 && self.is_current(held));
         let Some(binding) = binding else {
-            due.changes.extend(self.entries.remove(&id).map(|gone| Change::Removed(gone.endpoint)));
+            due.changes.extend(self.remove(&id));
             return;
         };
         self.binding(&key, &binding, now, &mut due.changes);
@@ -163,23 +163,24 @@ impl EndpointTable {
         if entry.endpoint.state != before {
             due.changes.push(Change::Updated(entry.endpoint.clone()));
         }
-        let (port, address) = id;
         match step {
             Step::Wait => {}
-            Step::Ask => {
-                let mac = entry.endpoint.mac;
-                due.questions.push(Question::Neighbor { port, mac, address });
-            }
+            Step::Ask => due.questions.push(entry.question()),
             Step::GiveUp => {
                 due.expired.push((key, binding));
-                due.changes
-                    .extend(self.entries.remove(&id).map(|gone| Change::Removed(gone.endpoint)));
+                due.changes.extend(self.remove(&id));
             }
         }
     }
 }
 
 impl Entry {
+    /// Asks whether the guest still has the address.
+    pub(super) const fn question(&self) -> Question {
+        let Endpoint { port, mac, address, .. } = self.endpoint;
+        Question::Neighbor { port, mac, address }
+    }
+
     /// What becomes of an endpoint whose binding says that it is quiet.
     fn step(&mut self, up: bool, now: Moment, expire: Duration) -> Step {
         let (state, silence) = (&mut self.endpoint.state, &mut self.silence);
