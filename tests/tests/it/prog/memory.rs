@@ -4,7 +4,7 @@
 use netmon::policy::{Mode, Policy, PolicyChange, Profile};
 use netmon_common::{
     Kind, Reason,
-    abi::{BindingKey, Direction, Rate, Reserved, Sample},
+    abi::{BindingKey, Direction, PortPolicy, Rate, Reserved, Sample},
     outcome::Outcome,
 };
 use netmon_tests::frame::{
@@ -135,6 +135,21 @@ fn open_judges_nothing_and_learns() {
     assert_eq!(programs.run(INGRESS, &ethernet(0x0800)), Ok(Kind::Other));
     assert_eq!(programs.run(INGRESS, &tcp(80, 2).bytes()), Ok(Kind::Tcp));
     assert_eq!(programs.bindings().len(), 1);
+}
+
+/// A guest with forwarding=1 says so in each advertisement (the R flag).
+#[test]
+fn who_routes_is_learnt_under_every_profile() {
+    for profile in Profile::ALL {
+        let mut programs = Programs::load();
+        let PortPolicy { link, epoch, host_mac, .. } = programs.policy;
+        programs.set_policy(|policy| {
+            *policy = PortPolicy { link, epoch, host_mac, ..Policy::of(profile).entry() };
+        });
+        let routes = advertisement(GUEST).with(|f| f.payload[4] |= 0x80).bytes();
+        assert_eq!(programs.run(INGRESS, &routes), Ok(Kind::NeighborAdvertisement), "{profile:?}");
+        assert_eq!(programs.bindings().len(), 1, "{profile:?}");
+    }
 }
 
 #[test]
